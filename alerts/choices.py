@@ -1,0 +1,74 @@
+"""Words and numbers of rules, alerts and deliveries."""
+
+from datetime import timedelta
+
+from django.db import models
+
+DELIVER_LEASE = timedelta(seconds=90)
+"""How long one attempt may take; above every channel's deadline, below the broker's visibility timeout."""
+DEFAULT_COOLDOWN_SECONDS = 300
+MAX_COOLDOWN_SECONDS = 30 * 86_400
+
+
+class Severity(models.TextChoices):
+    """How bad it is, in rising order."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order, from 0."""
+        return list(Severity).index(self)
+
+
+class AlertStatus(models.TextChoices):
+    """pending -> delivered -> acknowledged -> dismissed; suppressed: recorded, nobody was told."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    DISMISSED = "dismissed"
+    SUPPRESSED = "suppressed"
+
+
+class Decision(models.TextChoices):
+    """What was decided for one event and one rule; only `not_yet` may still change."""
+
+    FIRED = "fired"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
+    NOT_YET = "not_yet"
+
+
+class ChannelKind(models.TextChoices):
+    """Ways to reach people."""
+
+    INBOX = "inbox", "Inbox: shown to staff inside the product"
+    WEBHOOK = "webhook", "Webhook: signed HTTP request"
+    EMAIL = "email", "E-mail"
+
+
+class DeliveryState(models.TextChoices):
+    """pending -> sending -> delivered, or pending again after a failed attempt, or failed for good.
+
+    parked: its channel is off; skipped: nobody needs it any more (the alert was dismissed).
+    """
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    PARKED = "parked"
+    SKIPPED = "skipped"
+
+
+class AttemptOutcome(models.TextChoices):
+    """How one attempt ended."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    FAILED = "failed"
+    HELD = "held"

@@ -1,0 +1,94 @@
+"""Reads and atomic writes of rules, alerts, channels and deliveries."""
+
+from typing import TYPE_CHECKING
+
+from siteadmin.core.claims import ClaimableRepository
+from siteadmin.core.repository import Repository, RepositoryQuerySet
+
+if TYPE_CHECKING:
+    from alerts.models import (
+        Alert,
+        AlertRule,
+        Channel,
+        Cooldown,
+        Delivery,
+        DeliveryAttempt,
+        RuleDecision,
+    )
+
+
+class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
+    """Reads that chain."""
+
+
+_AlertRuleRepository = Repository.from_queryset(AlertRuleQuerySet)
+
+
+class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
+    """Look-ups and writes of rules."""
+
+
+class AlertQuerySet(RepositoryQuerySet["Alert"]):
+    """Reads that chain."""
+
+
+_AlertRepository = Repository.from_queryset(AlertQuerySet)
+
+
+class AlertRepository(_AlertRepository["Alert"]):
+    """Look-ups and writes of alerts."""
+
+
+class CooldownQuerySet(RepositoryQuerySet["Cooldown"]):
+    """Reads that chain."""
+
+
+_CooldownRepository = Repository.from_queryset(CooldownQuerySet)
+
+
+class CooldownRepository(_CooldownRepository["Cooldown"]):
+    """Look-ups and writes of cooldowns."""
+
+
+class ChannelQuerySet(RepositoryQuerySet["Channel"]):
+    """Reads that chain."""
+
+
+_ChannelRepository = Repository.from_queryset(ChannelQuerySet)
+
+
+class ChannelRepository(_ChannelRepository["Channel"]):
+    """Look-ups and writes of channels."""
+
+
+class DeliveryQuerySet(RepositoryQuerySet["Delivery"]):
+    """Reads that chain."""
+
+
+_DeliveryRepository = ClaimableRepository.from_queryset(DeliveryQuerySet)
+
+
+class DeliveryRepository(_DeliveryRepository["Delivery"]):
+    """Look-ups and writes of deliveries."""
+
+
+class DeliveryAttemptQuerySet(RepositoryQuerySet["DeliveryAttempt"]):
+    """Reads that chain."""
+
+
+_DeliveryAttemptRepository = Repository.from_queryset(DeliveryAttemptQuerySet)
+
+
+class DeliveryAttemptRepository(_DeliveryAttemptRepository["DeliveryAttempt"]):
+    """Look-ups and writes of delivery attempts."""
+
+
+class RuleDecisionQuerySet(RepositoryQuerySet["RuleDecision"]):
+    """Reads that chain."""
+
+
+_RuleDecisionRepository = Repository.from_queryset(RuleDecisionQuerySet)
+
+
+class RuleDecisionRepository(_RuleDecisionRepository["RuleDecision"]):
+    """Look-ups and writes of rule decisions."""

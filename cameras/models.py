@@ -1,0 +1,143 @@
+"""Where pictures come from: cameras, their zones, and every file they sent."""
+
+from typing import ClassVar
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from cameras.choices import (
+    SILENT_AFTER_SECONDS,
+    WAITING_STATES,
+    CameraStatus,
+    MediaType,
+    SnapshotState,
+    TimerPictures,
+    Trigger,
+    ZoneType,
+)
+from cameras.repositories import CameraRepository, SnapshotRepository, ZoneRepository
+from siteadmin.core.claims import Claimable
+
+
+class Camera(models.Model):
+    """A source of pictures; its id is a slug made from its folder's name."""
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=64,
+        validators=[RegexValidator(r"\A[a-z0-9_]+\Z", "An id takes lower-case letters, digits and _.")],
+    )
+    name = models.CharField(max_length=100)
+    folder_path = models.CharField(max_length=255, unique=True, help_text="Folder below the camera root.")
+    timezone = models.CharField(
+        max_length=64, blank=True, help_text="IANA zone of the camera's clock; empty: the site's."
+    )
+
+    status = models.CharField(max_length=16, choices=CameraStatus.choices, default=CameraStatus.UNKNOWN)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    offline_after_seconds = models.PositiveIntegerField(default=SILENT_AFTER_SECONDS, validators=[MinValueValidator(1)])
+
+    timer_pictures = models.CharField(max_length=16, choices=TimerPictures.choices, default=TimerPictures.SKIP)
+    retention_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Days to keep pictures and events; 0: for ever; empty: the site's."
+    )
+    demo = models.BooleanField(default=False, editable=False)
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[CameraRepository] = CameraRepository()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=models.Q(deleted_at=None), name="camera_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Zone(models.Model):
+    """A polygon on a camera's picture; its points are normalised to 0-1 from the top left corner."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="zones")
+    name = models.CharField(max_length=100)
+    zone_type = models.CharField(max_length=16, choices=ZoneType.choices, default=ZoneType.OTHER)
+    coordinates = models.JSONField(help_text="[[x, y], ...], at least three points, each 0-1, not self-crossing.")
+    color = models.CharField(
+        max_length=7,
+        default="#3b82f6",
+        validators=[RegexValidator(r"\A#[0-9a-fA-F]{6}\Z", "A color is #rrggbb.")],
+    )
+
+    enabled = models.BooleanField(default=True)
+    priority = models.IntegerField(default=0, help_text="Where zones overlap, the higher one is named first.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[ZoneRepository] = ZoneRepository()
+
+    class Meta:
+        ordering = ["camera_id", "-priority", "name", "id"]
+        constraints = [models.UniqueConstraint(fields=["camera", "name"], name="zone_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Snapshot(Claimable):
+    """One uploaded file; it waits for detection while `due_at` is set.
+
+    received -> detecting -> detected or failed; skipped where nobody shall look at it.
+    """
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="snapshots")
+    name = models.CharField(max_length=255, help_text="As uploaded, below the camera's folder.")
+    sha256 = models.CharField(max_length=64)
+    stated_at = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text="The time that name, EXIF or client states, as stated (ISO 8601, local); empty: none. "
+        "Part of the identity, so later changes of zone or clock make no second snapshot.",
+    )
+
+    media_type = models.CharField(max_length=8, choices=MediaType.choices, default=MediaType.IMAGE)
+    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.UNKNOWN)
+    file = models.CharField(max_length=255, blank=True, help_text="Name in the media storage.")
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+
+    state = models.CharField(max_length=16, choices=SnapshotState.choices, default=SnapshotState.RECEIVED)
+    error = models.TextField(blank=True)
+
+    captured_at = models.DateTimeField()
+    received_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[SnapshotRepository] = SnapshotRepository()
+
+    class Meta:
+        ordering = ["-captured_at", "-id"]
+        constraints = [
+            # The same upload again adds nothing, whoever is first.
+            models.UniqueConstraint(fields=["camera", "sha256", "stated_at"], name="snapshot_identity"),
+        ]
+        indexes = [
+            models.Index(fields=["-captured_at", "-id"], name="snapshot_newest"),
+            models.Index(fields=["camera", "-captured_at", "-id"], name="snapshot_camera_newest"),
+            # Retention walks by arrival.
+            models.Index(fields=["received_at"], name="snapshot_received"),
+            # The sweeper, and closing, which must know whether a camera's pictures still wait.
+            models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="snapshot_due"),
+            models.Index(fields=["camera"], condition=models.Q(state__in=WAITING_STATES), name="snapshot_waiting"),
+            # The list of what failed.
+            models.Index(
+                fields=["-captured_at", "-id"],
+                condition=models.Q(state=SnapshotState.FAILED),
+                name="snapshot_failed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,154 @@
+"""What was seen: detections, grouped into events with a risk score."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Now
+
+from cameras.models import Camera, Snapshot
+from events.choices import CRITICAL_FROM, HIGH_FROM, MEDIUM_FROM, EventState, RiskLevel, ScoredBy
+from events.repositories import DetectionRepository, EventRepository
+from siteadmin.core.claims import Claimable
+
+VISIBLE = Q(deleted_at=None, merged_into=None)
+"""Events that lists show: neither deleted nor merged into another."""
+
+
+class Event(Claimable):
+    """Detections of one camera that belong together; it waits for the rules while `due_at` is set.
+
+    open -> closed; `version` counts people's changes alone.
+    """
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="events")
+    started_at = models.DateTimeField(help_text="Its first detection's time.")
+    ended_at = models.DateTimeField(help_text="Its newest detection's time, while it is open too.")
+    last_arrival_at = models.DateTimeField(help_text="When its newest detection arrived; closing counts from there.")
+    state = models.CharField(max_length=8, choices=EventState.choices, default=EventState.OPEN)
+
+    risk_score = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(100)]
+    )
+    risk_level = models.GeneratedField(
+        expression=Case(
+            When(risk_score__gte=CRITICAL_FROM, then=Value(RiskLevel.CRITICAL.value)),
+            When(risk_score__gte=HIGH_FROM, then=Value(RiskLevel.HIGH.value)),
+            When(risk_score__gte=MEDIUM_FROM, then=Value(RiskLevel.MEDIUM.value)),
+            When(risk_score__gte=0, then=Value(RiskLevel.LOW.value)),
+        ),
+        output_field=models.CharField(max_length=8, null=True, choices=RiskLevel.choices),
+        db_persist=True,
+    )
+    scored_by = models.CharField(max_length=8, choices=ScoredBy.choices, default=ScoredBy.NOBODY, blank=True)
+    summary = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+
+    object_types = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    zones = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="Ids of zones entered.")
+    detection_count = models.PositiveIntegerField(default=0)
+    key_detection = models.ForeignKey(
+        "Detection",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The one to show.",
+    )
+
+    reviewed = models.BooleanField(default=False)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    notes = models.TextField(blank=True)
+    kept = models.BooleanField(default=False, help_text="Never removed by retention.")
+    version = models.PositiveIntegerField(default=1)
+
+    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="merged")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[EventRepository] = EventRepository()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(risk_score=None) | Q(risk_score__lte=100), name="event_score_0_100"),
+            models.CheckConstraint(condition=Q(ended_at__gte=models.F("started_at")), name="event_ends_after_start"),
+        ]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], condition=VISIBLE, name="event_newest"),
+            # Grouping looks for a camera's events near a time; lists filter by camera.
+            models.Index(fields=["camera", "-started_at", "-id"], condition=VISIBLE, name="event_camera_newest"),
+            # The work to do: lists and counts of what nobody has looked at.
+            models.Index(
+                fields=["risk_level", "-started_at", "-id"],
+                condition=VISIBLE & Q(reviewed=False),
+                name="event_unreviewed",
+            ),
+            models.Index(fields=["risk_level", "-started_at", "-id"], condition=VISIBLE, name="event_level_newest"),
+            # Closing looks at open events alone.
+            models.Index(fields=["last_arrival_at"], condition=VISIBLE & Q(state=EventState.OPEN), name="event_open"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="event_due"),
+            GinIndex(fields=["object_types"], name="event_object_types", fastupdate=False),
+            GinIndex(fields=["zones"], name="event_zones", fastupdate=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary or f"Event {self.pk}"
+
+
+class Detection(models.Model):
+    """One object on one snapshot; the box is in pixels of its frame, from the top left corner."""
+
+    snapshot = models.ForeignKey(Snapshot, null=True, blank=True, on_delete=models.CASCADE, related_name="detections")
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="detections")
+    event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.CASCADE, related_name="detections")
+    external_id = models.CharField(
+        max_length=200, blank=True, help_text="Id given by an external detector; the same again adds nothing."
+    )
+
+    object_type = models.CharField(max_length=64)
+    confidence = models.FloatField(validators=[MinValueValidator(0), MaxValueValidator(1)])
+    x = models.PositiveIntegerField()
+    y = models.PositiveIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    frame_width = models.PositiveIntegerField()
+    frame_height = models.PositiveIntegerField()
+    zones = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        blank=True,
+        help_text="Ids of zones that hold the box's bottom centre.",
+    )
+    attributes = models.JSONField(default=dict, blank=True)
+
+    detected_at = models.DateTimeField(help_text="The camera's own time of the picture.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False, help_text="When it arrived.")
+
+    objects: ClassVar[DetectionRepository] = DetectionRepository()
+
+    class Meta:
+        ordering = ["-detected_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["camera", "external_id"], condition=~Q(external_id=""), name="detection_external_id"
+            ),
+            models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="detection_confidence_0_1"),
+        ]
+        indexes = [
+            models.Index(fields=["-detected_at", "-id"], name="detection_newest"),
+            models.Index(fields=["camera", "-detected_at", "-id"], name="detection_camera_newest"),
+            models.Index(fields=["event", "detected_at", "id"], name="detection_of_event"),
+            models.Index(fields=["object_type", "-detected_at", "-id"], name="detection_type_newest"),
+            GinIndex(fields=["zones"], name="detection_zones", fastupdate=False),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_type} {self.confidence:.2f}"

@@ -1,0 +1,97 @@
+"""What the kernel keeps for all apps: dead letters, API keys and circuit breakers."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinLengthValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from siteadmin.core.repositories import ApiKeyRepository, BreakerStateRepository, DeadLetterRepository
+from siteadmin.core.roles import Role
+
+
+class DeadLetter(models.Model):
+    """Work that failed for good, kept with its error to be requeued or discarded.
+
+    dead -> requeued (its row waits for the step again) or discarded (a person let it go).
+    """
+
+    class State(models.TextChoices):
+        DEAD = "dead"
+        REQUEUED = "requeued"
+        DISCARDED = "discarded"
+
+    queue = models.CharField(max_length=64)
+    task = models.CharField(max_length=128, help_text="Name of the step or operation.")
+    subject = models.CharField(max_length=200, help_text="Id of the row, or of the job, that it was about.")
+    payload = models.JSONField(default=dict, blank=True, help_text="What the operation was given.")
+
+    state = models.CharField(max_length=16, choices=State.choices, default=State.DEAD)
+    error = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    first_failed_at = models.DateTimeField(db_default=Now())
+    last_failed_at = models.DateTimeField(db_default=Now())
+
+    objects = DeadLetterRepository()
+
+    class Meta:
+        ordering = ["-last_failed_at", "-id"]
+        constraints = [
+            # A subject has one open dead letter a task; failing again adds to it.
+            models.UniqueConstraint(
+                fields=["task", "subject"], condition=models.Q(state="dead"), name="dead_letter_one_open"
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "-last_failed_at", "-id"], name="dead_letter_by_state")]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.subject}"
+
+
+class ApiKey(models.Model):
+    """A key of the API: only its hash is stored, so it is shown once, when it is made."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[MinLengthValidator(1)])
+    prefix = models.CharField(max_length=16, editable=False, help_text="The key's first signs, to tell keys apart.")
+    key_hash = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256 in hex.")
+
+    role = models.CharField(max_length=16, choices=Role.choices)
+    camera_ids = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, help_text="Only these cameras; empty: all."
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyRepository()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BreakerState(models.Model):
+    """The state of one circuit breaker, shared by all processes.
+
+    closed -> open (after failures in a row) -> half-open (one probe) -> closed, or open again.
+    """
+
+    name = models.CharField(max_length=200, primary_key=True, help_text="The target it stands before.")
+    failures = models.PositiveIntegerField(default=0, help_text="Failures in a row.")
+    open_until = models.DateTimeField(null=True, blank=True, help_text="Calls are held back until then.")
+    probe_until = models.DateTimeField(null=True, blank=True, help_text="One probe is under way until then.")
+    last_error = models.TextField(blank=True)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects = BreakerStateRepository()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

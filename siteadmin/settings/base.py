@@ -1,0 +1,308 @@
+"""All settings, read from the environment; the README documents each with its default."""
+
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import dj_email_url
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+
+from siteadmin import embedded
+from siteadmin.settings.env import ROOT, Env
+from siteadmin.settings.logs import logging_config
+
+django_stubs_ext.monkeypatch()
+
+env = Env()
+
+BASE_DIR = ROOT
+VAR = env.path("SITEADMIN_VAR", default=ROOT / "var")
+VAR.mkdir(parents=True, exist_ok=True)
+
+# The site
+
+PORT = env.integer("PORT", default=8000, minimum=1, maximum=65535)
+BIND = env.text("BIND", "127.0.0.1")
+DEBUG = env.boolean("DEBUG", default=False)
+SITE_URL = env.url("SITE_URL", default=f"http://localhost:{PORT}", schemes=("http", "https"))
+IS_HTTPS = SITE_URL.startswith("https://")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or list(
+    dict.fromkeys([urlsplit(SITE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"])
+)
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+
+
+def _secret_key(path: Path) -> str:
+    """Give the secret key kept in this file, made on the first start; the file's first writer wins."""
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(64))
+    except FileExistsError:
+        pass
+    key = path.read_text().strip()
+    if not key:
+        raise ImproperlyConfigured(f"SECRET_KEY takes a long random text; the file {path.name} under var/ is empty")
+    return key
+
+
+SECRET_KEY = env.text("SECRET_KEY") or _secret_key(VAR / "secret_key")
+
+# Services
+
+DATABASE_URL = env.text("DATABASE_URL") or embedded.ensure_postgres(VAR)
+REDIS_URL = env.text("REDIS_URL") or embedded.ensure_redis(VAR)
+
+try:
+    _database = dj_database_url.parse(DATABASE_URL)
+except (ValueError, dj_database_url.ParseError) as error:
+    raise ImproperlyConfigured(
+        "DATABASE_URL takes a URL such as postgres://user:password@host:5432/name, not the value given"
+    ) from error
+if not _database["ENGINE"].endswith(("postgresql", "psycopg")):
+    raise ImproperlyConfigured("DATABASE_URL takes a PostgreSQL URL (postgres://...); nothing else is supported")
+
+DATABASES = {
+    "default": {
+        **_database,
+        # A pool a process: threads borrow connections instead of opening one each.
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            "pool": {"min_size": 0, "max_size": 20, "timeout": 10, "max_idle": 60},
+        },
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"  # Redis may lose everything; logins stay
+
+try:
+    _email = dj_email_url.parse(env.text("EMAIL_URL") or "dummy:")
+except (ValueError, KeyError) as error:
+    raise ImproperlyConfigured("EMAIL_URL takes a URL such as smtp+tls://user:password@host:587") from error
+EMAIL_IS_CONFIGURED = bool(env.text("EMAIL_URL"))
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email["EMAIL_HOST"]
+EMAIL_PORT = _email["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _email["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or f"siteadmin@{urlsplit(SITE_URL).hostname}"
+
+# Pictures
+
+TIME_ZONE = env.timezone("TIME_ZONE", default="UTC")
+USE_TZ = True
+CAMERA_ROOT = env.path("CAMERA_ROOT", default=VAR / "cameras")
+MEDIA_ROOT = VAR / "media"
+FAILED_ROOT_NAME = "failed"
+AUTO_CREATE_CAMERAS = True
+INGEST_KEEP_ORIGINALS = env.boolean("INGEST_KEEP_ORIGINALS", default=False)
+FILE_STABLE = env.seconds("FILE_STABLE_SECONDS", default=2, maximum=3600)
+MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", default=25 * 1024 * 1024, minimum=1024)
+MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", default=40_000_000, minimum=10_000)
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": MEDIA_ROOT, "base_url": None},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# Meaning (contract, section 4)
+
+BATCH_WINDOW = env.seconds("BATCH_WINDOW_SECONDS", default=90, minimum=0.1)
+BATCH_IDLE_TIMEOUT = env.seconds("BATCH_IDLE_TIMEOUT_SECONDS", default=30, minimum=0.1)
+LATE_AFTER = env.seconds("LATE_AFTER_SECONDS", default=600)
+DETECTION_CONFIDENCE_THRESHOLD = env.number("DETECTION_CONFIDENCE_THRESHOLD", default=0.5, minimum=0.0, maximum=1.0)
+RETENTION_DAYS = env.integer("RETENTION_DAYS", default=30, maximum=36_500)
+DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, minimum=0.01, maximum=3600)
+DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
+OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
+DETECTOR = "opencv"
+DEMO = env.boolean("DEMO", default=True)
+ADMIN_PASSWORD = env.text("SITEADMIN_ADMIN_PASSWORD")
+
+# Django
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "django_htmx",
+    "rest_framework",
+    "drf_problems",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "siteadmin.apps.SiteadminConfig",
+    "siteadmin.core.apps.CoreConfig",
+    "cameras.apps.CamerasConfig",
+    "events.apps.EventsConfig",
+    "alerts.apps.AlertsConfig",
+]
+
+MIDDLEWARE = [
+    "siteadmin.core.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "siteadmin.core.middleware.ApiErrorMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+APPEND_SLASH = True
+ROOT_URLCONF = "siteadmin.urls"
+WSGI_APPLICATION = "siteadmin.wsgi.application"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [ROOT / "static"]
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Browsers' safety, by the scheme under which people reach the site
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(SITE_URL)[:2])]
+# Only proxies named in TRUSTED_PROXIES are believed (siteadmin.core.middleware).
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+
+LOGGING_CONFIG = None
+logging_config(debug=DEBUG)
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "siteadmin.core.authentication.ApiKeyAuthentication",
+        "siteadmin.core.authentication.StaffSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["siteadmin.core.permissions.RolePermission"],
+    "DEFAULT_PAGINATION_CLASS": "siteadmin.core.pagination.ListPagination",
+    "DEFAULT_FILTER_BACKENDS": ["siteadmin.core.filters.StrictFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "siteadmin.core.problems.BrowsableRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "siteadmin.core.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "COERCE_DECIMAL_TO_STRING": False,
+    "DATETIME_FORMAT": "iso-8601",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "siteadmin",
+    "DESCRIPTION": "Uploaded camera pictures, what is on them, the events they make and who was told.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the kernel knows no camera
+
+# Celery: the database is the truth, a message only a hint (docs/decisions/)
+
+BROKER_TIMEOUT_SECONDS = 2
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_RESULT_EXPIRES = 3600
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,  # above every lease and time limit
+    "unacked_restore_interval": 10,
+    "socket_timeout": 30,
+    "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
+CELERY_TIMEZONE = "UTC"
+
+# The admin's look
+
+UNFOLD = {
+    "SITE_TITLE": "siteadmin",
+    "SITE_HEADER": "siteadmin",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "shield",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": None,
+}
