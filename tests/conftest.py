@@ -1,0 +1,46 @@
+"""Fixtures that every test may use."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from tests.factories import UserFactory
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Give every test a camera root and a media storage of its own, and an empty cache."""
+    settings.CAMERA_ROOT = tmp_path / "cameras"
+    settings.CAMERA_ROOT.mkdir()
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "media", "base_url": None},
+        },
+    }
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def api(db: None) -> APIClient:
+    """Give a client that nobody is logged in with."""
+    return APIClient()
+
+
+@pytest.fixture
+def client_as(db: None) -> Any:
+    """Give a function that makes an API client of a member of staff with this role."""
+
+    def make(role: str) -> APIClient:
+        client = APIClient()
+        client.force_login(UserFactory(is_superuser=role == "admin", role=None if role == "admin" else role))
+        return client
+
+    return make
