@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from alerts.choices import ChannelKind
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -26,6 +27,10 @@ _AlertRuleRepository = Repository.from_queryset(AlertRuleQuerySet)
 
 class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
     """Look-ups and writes of rules."""
+
+    def delete_demo(self) -> None:
+        """Delete the demo's rules."""
+        self.get_queryset().filter(demo=True).delete()
 
 
 class AlertQuerySet(RepositoryQuerySet["Alert"]):
@@ -59,6 +64,11 @@ _ChannelRepository = Repository.from_queryset(ChannelQuerySet)
 
 class ChannelRepository(_ChannelRepository["Channel"]):
     """Look-ups and writes of channels."""
+
+    def get_or_create_inbox(self) -> "Channel":
+        """Give the oldest inbox channel, made where there is none."""
+        inbox = self.get_queryset().filter(kind=ChannelKind.INBOX).order_by("pk").first()
+        return inbox or self.get_or_create(name="Inbox", defaults={"kind": ChannelKind.INBOX})[0]
 
 
 class DeliveryQuerySet(RepositoryQuerySet["Delivery"]):

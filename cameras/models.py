@@ -1,7 +1,9 @@
 """Where pictures come from: cameras, their zones, and every file they sent."""
 
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
@@ -57,6 +59,11 @@ class Camera(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """The zone of its clock: its own, else the site's."""
+        return ZoneInfo(self.timezone or settings.TIME_ZONE)
 
 
 class Zone(models.Model):

@@ -12,7 +12,7 @@ from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from cameras.models import Camera, Snapshot
+    from cameras.models import Camera, Snapshot, Zone
 
 
 class CameraQuerySet(RepositoryQuerySet["Camera"]):
@@ -40,6 +40,11 @@ class CameraRepository(_CameraRepository["Camera"]):
     def get_online_cameras(self) -> Sequence["Camera"]:
         """Give the cameras that are online."""
         return self.get_by_status(CameraStatus.ONLINE)
+
+    def demo_created_after(self, start: datetime | None) -> Sequence["Camera"]:
+        """Give the demo's cameras made after this time, or all of them."""
+        cameras = self.get_queryset().filter(demo=True)
+        return list(cameras if start is None else cameras.filter(created_at__gt=start))
 
     def update_last_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> "Camera | None":
         """Note that the camera showed itself (now, if not said), never backwards, and give it back."""
@@ -78,6 +83,10 @@ _SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)
 
 class SnapshotRepository(_SnapshotRepository["Snapshot"]):
     """Look-ups and writes of snapshots."""
+
+    def has_real(self) -> bool:
+        """Tell whether any picture came from a camera that is not the demo's."""
+        return self.get_queryset().filter(camera__demo=False).exists()
 
     def get_by_identity(self, *, camera_id: str, sha256: str, stated_at: str) -> "Snapshot | None":
         """Give the snapshot of this very upload, or None."""
