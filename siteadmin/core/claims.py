@@ -77,28 +77,42 @@ class ClaimableRepository(Repository[C]):
 
     def finish(self, row_id: int, *, token: uuid.UUID, **fields: Any) -> bool:
         """Record the end of the step, if the claim is still ours; False where the lease was lost."""
-        fields.setdefault("due_at", None)
-        return bool(
-            self.get_queryset().filter(pk=row_id, claim_token=token).update(claim_token=None, swept_at=None, **fields)
-        )
+        fields = {"due_at": None, "swept_at": None, **fields}
+        return bool(self.get_queryset().filter(pk=row_id, claim_token=token).update(claim_token=None, **fields))
 
     def postpone(self, row_id: int, *, token: uuid.UUID, wait: timedelta, **fields: Any) -> bool:
-        """Give the row back to be tried again after `wait`, if the claim is still ours."""
-        return self.finish(row_id, token=token, due_at=database_now(plus=wait), **fields)
+        """Give the row back to be tried again after `wait`, if the claim is still ours.
+
+        No message is under way for it, so the sweeper asks for it without grace as soon as it is due.
+        """
+        return self.finish(
+            row_id,
+            token=token,
+            due_at=database_now(plus=wait),
+            swept_at=database_now(plus=wait - RESWEEP_AFTER),
+            **fields,
+        )
 
     def sweep(self, *, limit: int) -> Sequence[int]:
         """Give the ids of up to `limit` rows that have been due for too long, each to one sweeper only."""
         with transaction.atomic(using=self.db):
             overdue = (
                 self.get_queryset()
-                .filter(due_at__lte=database_now(plus=-SWEEP_GRACE))
-                .filter(Q(swept_at=None) | Q(swept_at__lte=database_now(plus=-RESWEEP_AFTER)))
+                .filter(due_at__lte=Now())
+                .filter(
+                    Q(swept_at=None, due_at__lte=database_now(plus=-SWEEP_GRACE))
+                    | Q(swept_at__lte=database_now(plus=-RESWEEP_AFTER))
+                )
                 .order_by("due_at", "pk")
                 .select_for_update(skip_locked=True, of=("self",), no_key=True)
             )
             ids = list(overdue.values_list("pk", flat=True)[:limit])
             self.get_queryset().filter(pk__in=ids).update(swept_at=Now())
         return ids
+
+    def unsweep(self, ids: Sequence[int]) -> None:
+        """Give swept rows back for which no message could be sent: the next sweep takes them at once."""
+        self.get_queryset().filter(pk__in=ids).update(swept_at=database_now(plus=-RESWEEP_AFTER))
 
     def waiting_count(self) -> int:
         """Count the rows that wait for the step or are at it."""

@@ -1,14 +1,23 @@
 """The one door to the broker: which steps there are, and how a step is asked for."""
 
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from celery import current_app
-from django.conf import settings
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu import Queue
+from kombu.exceptions import ChannelError, OperationalError
+
+from siteadmin.core.exceptions import CacheError
 
 logger = structlog.get_logger(__name__)
+
+
+class BrokerUnavailableError(CacheError):
+    """The broker does not answer."""
+
+    default_message = "The message broker is temporarily unavailable"
 
 
 class Step(StrEnum):
@@ -44,8 +53,12 @@ def send(step: Step, subject_id: int) -> bool:
 
 
 def queued(step: Step) -> int:
-    """Count the messages that wait in the broker for a step; raises OperationalError where it is down."""
-    with current_app.connection_for_read() as connection:
-        connection.ensure_connection(max_retries=1, timeout=settings.BROKER_TIMEOUT_SECONDS)
-        channel = connection.default_channel
-        return int(channel._size(step.queue))
+    """Count the messages that wait in the broker for a step; BrokerUnavailableError where it does not answer."""
+    try:
+        with current_app.connection_for_read() as connection:
+            declared: Any = Queue(step.queue, channel=connection.default_channel).queue_declare(passive=True)
+    except ChannelError:
+        return 0  # Redis knows no empty queue
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailableError(str(error)) from error
+    return int(declared.message_count)

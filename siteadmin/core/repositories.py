@@ -1,7 +1,13 @@
 """Reads and atomic writes of the kernel's own models."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from django.db import connections
+from django.db.models.functions import Now
+from psycopg.types.json import Jsonb
+
+from siteadmin.core.clean import clean_text
 from siteadmin.core.repository import Repository
 
 if TYPE_CHECKING:
@@ -9,7 +15,34 @@ if TYPE_CHECKING:
 
 
 class DeadLetterRepository(Repository["DeadLetter"]):
-    """Dead letters."""
+    """Dead letters: one open row a task and subject, moved on by one conditional statement."""
+
+    def bury(self, *, queue: str, task: str, subject: str, payload: Any, error: str, attempts: int) -> int:
+        """Open a dead letter or add to the open one of this task and subject; give its id."""
+        table = self.model._meta.db_table
+        values: list[Any] = [queue, task, subject, Jsonb(payload), error, attempts]
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"""
+                INSERT INTO {table} AS letter
+                    (queue, task, subject, payload, state, error, attempts, first_failed_at, last_failed_at)
+                VALUES (%s, %s, %s, %s, 'dead', %s, %s, clock_timestamp(), clock_timestamp())
+                ON CONFLICT (task, subject) WHERE state = 'dead' DO UPDATE SET
+                    queue = excluded.queue, payload = excluded.payload, error = excluded.error,
+                    attempts = letter.attempts + excluded.attempts, last_failed_at = excluded.last_failed_at
+                RETURNING id
+                """,  # noqa: S608 - the only inserted text is the table's own name
+                values,
+            )
+            return int(cursor.fetchone()[0])
+
+    def leave(self, letter_id: int, *, state: "DeadLetter.State") -> bool:
+        """Move an open letter to this state; False where it is not open."""
+        return bool(self.get_queryset().filter(pk=letter_id, state=self.model.State.DEAD).update(state=state))
+
+    def open_count(self) -> int:
+        """Count the open letters."""
+        return self.get_queryset().filter(state=self.model.State.DEAD).count()
 
 
 class ApiKeyRepository(Repository["ApiKey"]):
@@ -17,4 +50,103 @@ class ApiKeyRepository(Repository["ApiKey"]):
 
 
 class BreakerStateRepository(Repository["BreakerState"]):
-    """Circuit breakers."""
+    """Circuit breakers: each transition one conditional statement on the database's clock."""
+
+    def get_with_clock(self, name: str) -> "tuple[BreakerState, datetime] | None":
+        """Give a breaker's row and the database's time."""
+        row = self.get_queryset().filter(pk=name).annotate(now=Now()).first()
+        return None if row is None else (row, row.now)
+
+    def forget_failures(self, name: str) -> bool:
+        """End the row of failures of a closed breaker; writes nothing where there is none."""
+        return bool(
+            self.get_queryset()
+            .filter(pk=name, open_until=None, failures__gt=0)
+            .update(failures=0, last_error="", changed_at=Now())
+        )
+
+    def count_failure(self, name: str, *, error: str, threshold: int, cool_off: timedelta) -> None:
+        """Count a failure of a closed breaker, and open it with the one that reaches the threshold."""
+        values: dict[str, Any] = {
+            "name": name,
+            "error": clean_text(error),
+            "threshold": threshold,
+            "cool_off": cool_off,
+        }
+        table = self.model._meta.db_table
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"""
+                INSERT INTO {table} AS breaker (name, failures, last_error, open_until, changed_at)
+                VALUES (%(name)s, 1, %(error)s,
+                        CASE WHEN %(threshold)s <= 1 THEN clock_timestamp() + %(cool_off)s END, clock_timestamp())
+                ON CONFLICT (name) DO UPDATE SET
+                    failures = breaker.failures + 1,
+                    last_error = excluded.last_error,
+                    open_until = CASE WHEN breaker.failures + 1 >= %(threshold)s
+                                      THEN clock_timestamp() + %(cool_off)s END,
+                    changed_at = clock_timestamp()
+                WHERE breaker.open_until IS NULL
+                """,  # noqa: S608 - the only inserted text is the table's own name
+                values,
+            )
+
+    def claim_probe(self, name: str, *, lease: timedelta) -> datetime | None:
+        """Take the one probe of an open breaker whose cool-off is over; the end of its lease is its token."""
+        values: dict[str, Any] = {"name": name, "lease": lease}
+        table = self.model._meta.db_table
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE {table} SET probe_until = clock_timestamp() + %(lease)s
+                WHERE name = %(name)s AND open_until <= clock_timestamp()
+                  AND (probe_until IS NULL OR probe_until <= clock_timestamp())
+                RETURNING probe_until
+                """,  # noqa: S608 - the only inserted text is the table's own name
+                values,
+            )
+            row = cursor.fetchone()
+        return None if row is None else row[0]
+
+    def close_after_probe(self, name: str, *, probe: datetime) -> bool:
+        """Close the breaker, if the probe is still ours."""
+        return bool(
+            self.get_queryset()
+            .filter(pk=name, probe_until=probe)
+            .update(failures=0, last_error="", open_until=None, probe_until=None, changed_at=Now())
+        )
+
+    def open_after_probe(
+        self, name: str, *, probe: datetime, error: str, threshold: int, cool_off: timedelta, longest: timedelta
+    ) -> bool:
+        """Open the breaker for twice as long as before, `longest` at most, if the probe is still ours."""
+        values: dict[str, Any] = {
+            "name": name,
+            "probe": probe,
+            "error": clean_text(error),
+            "threshold": threshold,
+            "cool_off": cool_off,
+            "longest": longest,
+        }
+        table = self.model._meta.db_table
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE {table} SET
+                    failures = failures + 1,
+                    last_error = %(error)s,
+                    open_until = clock_timestamp() + LEAST(
+                        %(longest)s::interval,
+                        %(cool_off)s::interval * power(2, LEAST(GREATEST(failures + 1 - %(threshold)s, 0), 20))
+                    ),
+                    probe_until = NULL,
+                    changed_at = clock_timestamp()
+                WHERE name = %(name)s AND probe_until = %(probe)s
+                """,  # noqa: S608 - the only inserted text is the table's own name
+                values,
+            )
+            return bool(cursor.rowcount)
+
+    def release_probe(self, name: str, *, probe: datetime) -> bool:
+        """Give an undecided probe back, so that the next call may probe."""
+        return bool(self.get_queryset().filter(pk=name, probe_until=probe).update(probe_until=None))
