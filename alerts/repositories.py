@@ -1,8 +1,8 @@
 """Reads and atomic writes of rules, alerts, channels and deliveries."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from alerts.choices import ChannelKind
+from alerts.choices import AlertStatus, ChannelKind
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -35,6 +35,18 @@ class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
 
 class AlertQuerySet(RepositoryQuerySet["Alert"]):
     """Reads that chain."""
+
+    def unacknowledged(self) -> Self:
+        """Keep what still waits for somebody to say that they know."""
+        return self.filter(status__in=(AlertStatus.PENDING, AlertStatus.DELIVERED))
+
+    def in_inbox(self) -> Self:
+        """Keep what an inbox shows."""
+        return self.filter(deliveries__channel__kind=ChannelKind.INBOX).distinct()
+
+    def with_camera(self) -> Self:
+        """Fetch the camera along."""
+        return self.select_related("camera")
 
 
 _AlertRepository = Repository.from_queryset(AlertQuerySet)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from django.db.models import Q
+from django.apps import apps
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
-from cameras.choices import CameraStatus
+from cameras.choices import CameraStatus, SnapshotState
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -21,6 +22,11 @@ class CameraQuerySet(RepositoryQuerySet["Camera"]):
     def active(self) -> Self:
         """Leave out deleted cameras."""
         return self.filter(deleted_at=None)
+
+    def with_latest_snapshot(self) -> Self:
+        """Add `latest_snapshot_id`: the newest picture that can be shown."""
+        newest = apps.get_model("cameras", "Snapshot").objects.filter(camera=OuterRef("pk")).shown()
+        return self.annotate(latest_snapshot_id=Subquery(newest.order_by("-captured_at", "-id").values("pk")[:1]))
 
 
 _CameraRepository = Repository.from_queryset(CameraQuerySet)
@@ -76,6 +82,14 @@ class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):
     def waiting(self) -> Self:
         """Keep what still waits for detection."""
         return self.filter(due_at__isnull=False)
+
+    def failed(self) -> Self:
+        """Keep what could not be taken in or looked at."""
+        return self.filter(state=SnapshotState.FAILED)
+
+    def shown(self) -> Self:
+        """Keep what has a picture that decodes."""
+        return self.exclude(width=None)
 
 
 _SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from django.db.models import F
 from django.db.models.functions import Now
 
+from events.choices import EventState
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -20,6 +21,22 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
     def visible(self) -> Self:
         """Leave out events that were deleted or merged into another."""
         return self.filter(deleted_at=None, merged_into=None)
+
+    def open(self) -> Self:
+        """Keep what may still grow."""
+        return self.filter(state=EventState.OPEN)
+
+    def unreviewed(self) -> Self:
+        """Keep what nobody has looked at."""
+        return self.filter(reviewed=False)
+
+    def of_level(self, risk_level: str) -> Self:
+        """Keep what has this risk level."""
+        return self.filter(risk_level=risk_level)
+
+    def with_camera(self) -> Self:
+        """Fetch the camera along."""
+        return self.select_related("camera")
 
 
 _EventRepository = ClaimableRepository.from_queryset(EventQuerySet)

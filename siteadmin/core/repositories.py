@@ -1,20 +1,33 @@
 """Reads and atomic writes of the kernel's own models."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from django.contrib.auth import get_user_model
 from django.db import connections
+from django.db.models import Q
 from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
 from siteadmin.core.clean import clean_text
-from siteadmin.core.repository import Repository
+from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from siteadmin.core.models import ApiKey, BreakerState, DeadLetter
 
 
-class DeadLetterRepository(Repository["DeadLetter"]):
+class DeadLetterQuerySet(RepositoryQuerySet["DeadLetter"]):
+    """Reads that chain."""
+
+    def dead(self) -> Self:
+        """Keep what waits to be requeued or discarded."""
+        return self.filter(state=self.model.State.DEAD)
+
+
+_DeadLetterRepository = Repository.from_queryset(DeadLetterQuerySet)
+
+
+class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
     """Dead letters: one open row a task and subject, moved on by one conditional statement."""
 
     def bury(self, *, queue: str, task: str, subject: str, payload: Any, error: str, attempts: int) -> int:
@@ -46,10 +59,39 @@ class DeadLetterRepository(Repository["DeadLetter"]):
 
 
 class ApiKeyRepository(Repository["ApiKey"]):
-    """API keys."""
+    """API keys, looked up by hash alone."""
+
+    def get_usable(self, key_hash: str) -> "ApiKey | None":
+        """Give the key with this hash, unless it was revoked or has expired by the database's clock."""
+        return (
+            self.get_queryset()
+            .filter(key_hash=key_hash, revoked_at=None)
+            .filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+            .first()
+        )
+
+    def note_use(self, key_id: int, *, at_most_every: timedelta) -> bool:
+        """Note that the key was used just now; False where that was noted within this span already."""
+        return bool(
+            self.get_queryset()
+            .filter(pk=key_id)
+            .filter(Q(last_used_at=None) | Q(last_used_at__lte=Now() - at_most_every))
+            .update(last_used_at=Now())
+        )
 
 
-class BreakerStateRepository(Repository["BreakerState"]):
+class BreakerStateQuerySet(RepositoryQuerySet["BreakerState"]):
+    """Reads that chain."""
+
+    def troubled(self) -> Self:
+        """Keep the breakers that saw failures lately."""
+        return self.filter(failures__gt=0)
+
+
+_BreakerStateRepository = Repository.from_queryset(BreakerStateQuerySet)
+
+
+class BreakerStateRepository(_BreakerStateRepository["BreakerState"]):
     """Circuit breakers: each transition one conditional statement on the database's clock."""
 
     def get_with_clock(self, name: str) -> "tuple[BreakerState, datetime] | None":
@@ -150,3 +192,8 @@ class BreakerStateRepository(Repository["BreakerState"]):
     def release_probe(self, name: str, *, probe: datetime) -> bool:
         """Give an undecided probe back, so that the next call may probe."""
         return bool(self.get_queryset().filter(pk=name, probe_until=probe).update(probe_until=None))
+
+
+def has_admin() -> bool:
+    """Tell whether anybody may administer the site."""
+    return get_user_model()._default_manager.filter(is_superuser=True, is_active=True).exists()

@@ -14,6 +14,10 @@ M = TypeVar("M", bound=models.Model)
 class RepositoryQuerySet(models.QuerySet[M]):
     """Base of the chainable reads."""
 
+    def count_up_to(self, limit: int) -> int:
+        """Count the rows, but stop at `limit`: a long history must not make a page slow."""
+        return self.order_by()[:limit].count()
+
 
 class Repository(models.Manager[M]):
     """One-row look-ups and atomic writes that every model's manager has.

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from siteadmin import embedded
 from siteadmin.settings.env import ROOT, Env
 from siteadmin.settings.logs import logging_config
+from siteadmin.settings.look import UNFOLD as UNFOLD
 
 django_stubs_ext.monkeypatch()
 
@@ -160,9 +161,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "siteadmin.core.middleware.RequestIdMiddleware",
+    "siteadmin.core.middleware.TrustedProxyMiddleware",
+    "siteadmin.core.middleware.ApiErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "siteadmin.core.middleware.ApiErrorMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -171,6 +173,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "siteadmin.viewer.ViewerZoneMiddleware",
 ]
 APPEND_SLASH = True
 ROOT_URLCONF = "siteadmin.urls"
@@ -236,13 +239,17 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["siteadmin.core.permissions.RolePermission"],
     "DEFAULT_PAGINATION_CLASS": "siteadmin.core.pagination.ListPagination",
-    "DEFAULT_FILTER_BACKENDS": ["siteadmin.core.filters.StrictFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": [
+        "siteadmin.core.filters.StrictFilterBackend",
+        "siteadmin.core.filters.StrictOrderingBackend",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "siteadmin.core.negotiation.QualityNegotiation",
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "siteadmin.core.problems.BrowsableRenderer",
+        "siteadmin.core.renderers.BrowsableRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
-        "rest_framework.parsers.JSONParser",
+        "siteadmin.core.parsers.LimitedJSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
@@ -264,7 +271,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
 }
+CSRF_FAILURE_VIEW = "siteadmin.core.error_views.csrf_failure"
 CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the kernel knows no camera
+# What the groups named after the roles may do in the admin site, as patterns of app.codename; roles add up.
+ROLE_PERMISSIONS = {
+    "viewer": ["cameras.view_*", "events.view_*", "alerts.view_alert"],
+    "reviewer": ["events.change_event", "alerts.change_alert"],
+    "operator": ["cameras.*", "events.*", "alerts.*", "core.view_*", "core.change_deadletter"],
+    "admin": ["*"],
+}
 
 # Celery: the database is the truth, a message only a hint (docs/decisions/)
 
@@ -281,28 +296,31 @@ CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# A step cut off in the midst would send twice; one that runs twice loses its claim the second time.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,  # above every lease and time limit
+    # A dead worker's messages are looked for every 10 s; the throttle would make that every 100.
     "unacked_restore_interval": 10,
-    "socket_timeout": 30,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": BROKER_TIMEOUT_SECONDS,  # above kombu's BRPOP of 1 s
     "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
-CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
-CELERY_TIMEZONE = "UTC"
-
-# The admin's look
-
-UNFOLD = {
-    "SITE_TITLE": "siteadmin",
-    "SITE_HEADER": "siteadmin",
-    "SITE_URL": "/",
-    "SITE_SYMBOL": "shield",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": None,
+# A result that cannot be stored costs a worker about 3 s, not the default's 20 tries; the work itself is in the database.
+CELERY_REDIS_SOCKET_TIMEOUT = CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = BROKER_TIMEOUT_SECONDS
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "retry_policy": {"max_retries": 1, "interval_start": 0.2, "interval_step": 0, "interval_max": 0.2}
 }
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "core.sweep",
+        "schedule": 2.0,
+        # Sweeps asked for while every worker is busy do not pile up, and nobody reads their results.
+        "options": {"expires": 10, "ignore_result": True},
+    },
+}
+CELERY_TIMEZONE = "UTC"

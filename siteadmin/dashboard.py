@@ -1,0 +1,152 @@
+"""The dashboard at `/`: panels, each drawn by the server and drawn anew by htmx while somebody looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from alerts.models import Alert, Delivery
+from alerts.services.lifecycle import acknowledge_alert
+from cameras.models import Camera, Snapshot
+from events.choices import RiskLevel
+from events.models import Event
+from siteadmin.core.exceptions import AuthorizationError, SecurityIntelligenceError
+from siteadmin.core.models import BreakerState, DeadLetter
+from siteadmin.core.permissions import role_of
+from siteadmin.core.roles import Role
+from siteadmin.demo.service import remove_demo
+
+EVENTS_SHOWN = 8
+ALERTS_SHOWN = 6
+COUNT_LIMIT = 1_000
+"""Counts stop there and say `1000+`, so that no long history makes the page slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One part of the dashboard: its template `dashboard/<name>.html`, and what fills it."""
+
+    name: str
+    load: Callable[[], dict[str, Any]]
+    seconds: int = 5
+    """How often it is drawn anew."""
+
+
+def _numbers() -> dict[str, Any]:
+    unreviewed = Event.objects.visible().unreviewed()
+    return {
+        "open_events": Event.objects.visible().open().count_up_to(COUNT_LIMIT),
+        "levels": [
+            (level, unreviewed.of_level(level).count_up_to(COUNT_LIMIT)) for level in reversed(RiskLevel.values)
+        ],
+        "pending_alerts": Alert.objects.unacknowledged().count_up_to(COUNT_LIMIT),
+        "count_limit": COUNT_LIMIT,
+    }
+
+
+def _cameras() -> dict[str, Any]:
+    return {"cameras": Camera.objects.active().with_latest_snapshot(), "camera_root": settings.CAMERA_ROOT}
+
+
+def _events() -> dict[str, Any]:
+    return {"events": Event.objects.visible().with_camera()[:EVENTS_SHOWN]}
+
+
+def _inbox() -> dict[str, Any]:
+    return {"alerts": Alert.objects.unacknowledged().in_inbox().with_camera()[:ALERTS_SHOWN]}
+
+
+def _pipeline() -> dict[str, Any]:
+    return {
+        "queues": [
+            ("Pictures waiting for detection", Snapshot.objects.waiting_count(), "admin:cameras_snapshot_changelist"),
+            ("Events waiting for the rules", Event.objects.waiting_count(), "admin:events_event_changelist"),
+            ("Deliveries waiting", Delivery.objects.waiting_count(), "admin:alerts_delivery_changelist"),
+        ],
+        "failed_snapshots": Snapshot.objects.failed().count_up_to(COUNT_LIMIT),
+        "dead_letters": DeadLetter.objects.dead().count_up_to(COUNT_LIMIT),
+        "breakers": BreakerState.objects.troubled(),
+        "count_limit": COUNT_LIMIT,
+    }
+
+
+PANELS = {
+    panel.name: panel
+    for panel in (
+        Panel("numbers", _numbers),
+        Panel("cameras", _cameras),
+        Panel("events", _events),
+        Panel("inbox", _inbox),
+        Panel("pipeline", _pipeline),
+    )
+}
+
+
+@require_GET
+@staff_member_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Show all panels."""
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Dashboard",
+        "panels_by_name": PANELS,
+        "has_demo": bool(Camera.objects.demo_created_after(None)),
+        **_rights(request),
+    }
+    for panel in PANELS.values():
+        context |= panel.load()
+    return render(request, "dashboard/index.html", context)
+
+
+@require_GET
+@staff_member_required
+def dashboard_panel(request: HttpRequest, name: str) -> HttpResponse:
+    """Draw one panel, for htmx."""
+    if name not in PANELS:
+        raise Http404
+    return _render_panel(request, PANELS[name])
+
+
+@require_POST
+@staff_member_required
+def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
+    """Acknowledge an alert of the inbox; a browser without JavaScript comes back to the whole page."""
+    if not _rights(request)["may_acknowledge"]:
+        raise AuthorizationError("Acknowledging takes the role reviewer")
+    error = ""
+    try:
+        acknowledge_alert(alert_id, by=request.user)
+    except SecurityIntelligenceError as refusal:  # somebody else was faster, say
+        error = refusal.message
+    if request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
+        return _render_panel(request, PANELS["inbox"], error=error)
+    if error:
+        messages.error(request, error)
+    return redirect("dashboard")
+
+
+@require_POST
+@staff_member_required
+def end_demo(request: HttpRequest) -> HttpResponse:
+    """Take the demo away with all that came of it."""
+    if not _rights(request)["may_operate"]:
+        raise AuthorizationError("Removing the demo takes the role operator")
+    remove_demo()
+    messages.success(request, "The demo is gone.")
+    return redirect("dashboard")
+
+
+def _rights(request: HttpRequest) -> dict[str, bool]:
+    role = role_of(request) or Role.VIEWER
+    return {"may_acknowledge": role.includes(Role.REVIEWER), "may_operate": role.includes(Role.OPERATOR)}
+
+
+def _render_panel(request: HttpRequest, panel: Panel, *, error: str = "") -> HttpResponse:
+    context = {"panel": panel, "error": error, **_rights(request), **panel.load()}
+    return render(request, f"dashboard/{panel.name}.html", context)

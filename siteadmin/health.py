@@ -1,0 +1,55 @@
+"""Probes for whoever watches the process: alive, and ready to serve."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+from cameras.ingest.root import camera_root_problem
+
+
+@login_not_required
+@require_safe
+@never_cache
+def live(request: HttpRequest) -> JsonResponse:
+    """Answer 200 while the process can answer at all."""
+    return JsonResponse({"status": "alive"})
+
+
+@login_not_required
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when everything a request needs is there, else 503 and what is missing."""
+    missing = {
+        name: reason
+        for name, reason in (("database", _database()), ("cache", _cache()), ("storage", _storage()))
+        if reason
+    }
+    status = "not ready" if missing else "ready"
+    return JsonResponse({"status": status, "missing": missing}, status=503 if missing else 200)
+
+
+def _database() -> str:
+    try:
+        executor = MigrationExecutor(connection)
+        return "migrations are missing" if executor.migration_plan(executor.loader.graph.leaf_nodes()) else ""
+    except DatabaseError:
+        return "PostgreSQL does not answer"
+
+
+def _cache() -> str:
+    try:
+        cache.get("ready")
+    except (RedisError, OSError):
+        return "Redis does not answer"
+    return ""
+
+
+def _storage() -> str:
+    return camera_root_problem(settings.CAMERA_ROOT)

@@ -1,0 +1,27 @@
+"""The viewer's time zone: the browser says it in a cookie, and pages show times in it."""
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+COOKIE = "timezone"
+"""Set by static/siteadmin/times.js from `Intl.DateTimeFormat`; an IANA name."""
+
+
+class ViewerZoneMiddleware:
+    """Render times in the zone that the viewer's browser named, else in the site's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Activate the zone for this one request."""
+        try:
+            zone = zoneinfo.ZoneInfo(request.COOKIES[COOKIE]) if COOKIE in request.COOKIES else None
+        except (ValueError, OSError, KeyError):  # no name at all, or an unknown one (which is a KeyError)
+            zone = None
+        with timezone.override(zone):
+            return self.get_response(request)
