@@ -8,10 +8,14 @@ from celery import current_app
 from django.db import transaction
 from kombu import Queue
 from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
 
 from siteadmin.core.exceptions import CacheError
 
 logger = structlog.get_logger(__name__)
+
+BROKER_ERRORS = (OperationalError, RedisError, OSError)
+"""What Celery, kombu and the Redis client raise where the broker is down, hangs or refuses the command."""
 
 
 class BrokerUnavailableError(CacheError):
@@ -45,8 +49,9 @@ def dispatch(step: Step, subject_id: int) -> None:
 def send(step: Step, subject_id: int) -> bool:
     """Hand one message to the broker now; False where the broker does not take it."""
     try:
-        current_app.send_task(step.value, args=(subject_id,), queue=step.queue, retry=False)
-    except (OperationalError, OSError) as error:
+        # Nobody waits for the result of a hint; asking for one would subscribe to it, and so wait for Redis.
+        current_app.send_task(step.value, args=(subject_id,), queue=step.queue, retry=False, ignore_result=True)
+    except BROKER_ERRORS as error:
         logger.warning("broker_unreachable", step=step.value, subject=subject_id, error=str(error))
         return False
     return True
@@ -59,6 +64,6 @@ def queued(step: Step) -> int:
             declared: Any = Queue(step.queue, channel=connection.default_channel).queue_declare(passive=True)
     except ChannelError:
         return 0  # Redis knows no empty queue
-    except (OperationalError, OSError) as error:
+    except BROKER_ERRORS as error:
         raise BrokerUnavailableError(str(error)) from error
     return int(declared.message_count)

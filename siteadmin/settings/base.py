@@ -309,8 +309,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    # A publish gives up at once where Redis is down; a worker's own connection is tried for ever (above).
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "connect_retries_timeout": BROKER_TIMEOUT_SECONDS,
 }
-# A result that cannot be stored costs a worker about 3 s, not the default's 20 tries; the work itself is in the database.
+# A result that cannot be stored costs a worker 5 s at most, not 20 tries; the work itself is in the database.
 CELERY_REDIS_SOCKET_TIMEOUT = CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = BROKER_TIMEOUT_SECONDS
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
     "retry_policy": {"max_retries": 1, "interval_start": 0.2, "interval_step": 0, "interval_max": 0.2}
