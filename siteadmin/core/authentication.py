@@ -1,0 +1,120 @@
+"""Who is asking: a program by its key, or a member of staff by their session."""
+
+import base64
+import binascii
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from siteadmin.core.exceptions import AuthenticationError
+from siteadmin.core.keys import hash_key
+from siteadmin.core.models import ApiKey
+from siteadmin.core.roles import Role
+
+CHALLENGE = 'Bearer realm="siteadmin"'
+NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+class KeyPrincipal:
+    """Stands for a key where Django expects a user."""
+
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
+    is_staff = False
+    is_superuser = False
+    pk = None
+    id = None
+
+    def __init__(self, key: ApiKey) -> None:
+        self.key = key
+        self.role = Role(key.role)
+        self.camera_ids: frozenset[str] | None = frozenset(key.camera_ids) or None
+
+    def get_username(self) -> str:
+        """Give the name under which the key's deeds are recorded."""
+        return f"key:{self.key.name}"
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """Keys have roles, never permissions of the admin site."""
+        return False
+
+    def __str__(self) -> str:
+        return self.get_username()
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer KEY` or `X-API-Key: KEY`; a wrong key is refused even beside a valid session."""
+
+    def authenticate(self, request: Request) -> tuple[Any, ApiKey] | None:
+        """Give the principal and its key, or None where no key was sent."""
+        key = self.read_key(request)
+        return None if key is None else _enter(key)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Give the challenge of a 401."""
+        return CHALLENGE
+
+    def read_key(self, request: Request) -> str | None:
+        """Find the key in the headers."""
+        scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() == "bearer":
+            return credentials.strip()
+        return request.headers.get("X-API-Key")
+
+
+class BasicKeyAuthentication(ApiKeyAuthentication):
+    """Also HTTP Basic with the key as password, whatever the user name: all that many cameras can send."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Give the challenge of a 401."""
+        return f'{CHALLENGE}, Basic realm="siteadmin", charset="UTF-8"'
+
+    def read_key(self, request: Request) -> str | None:
+        """Find the key in the headers."""
+        scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() != "basic":
+            return super().read_key(request)
+        try:
+            decoded = base64.b64decode(credentials.strip(), validate=True).decode()
+        except (binascii.Error, ValueError):
+            return ""
+        return decoded.partition(":")[2]
+
+
+class StaffSessionAuthentication(SessionAuthentication):
+    """The session of an active member of staff; anybody else's counts as nobody."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, None] | None:
+        """Give the user; raises PermissionDenied where the CSRF token is missing."""
+        user = getattr(request._request, "user", None)
+        if user is None or not user.is_active or not user.is_staff:
+            return None
+        self.enforce_csrf(request)
+        return user, None
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Refuse a forged form under a code of its own."""
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied as error:
+            raise PermissionDenied("The CSRF token is missing or incorrect", code="csrf_failed") from error
+
+
+UPLOAD_AUTHENTICATION: list[type[BaseAuthentication]] = [BasicKeyAuthentication, StaffSessionAuthentication]
+"""`authentication_classes` of the views that take pictures."""
+
+
+def _enter(key: str) -> tuple[KeyPrincipal, ApiKey]:
+    # Nothing that is no key of ours reaches the database, NUL bytes included.
+    entity = ApiKey.objects.get_usable(hash_key(key)) if key and key.isascii() else None
+    if entity is None:
+        raise AuthenticationFailed(AuthenticationError.default_message)
+    if entity.last_used_at is None or entity.last_used_at <= timezone.now() - NOTE_USE_EVERY:
+        ApiKey.objects.note_use(entity.pk, at_most_every=NOTE_USE_EVERY)
+    return KeyPrincipal(entity), entity

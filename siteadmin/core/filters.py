@@ -1,0 +1,243 @@
+"""Query parameters of lists: each is known, of its type, and matched exactly."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from siteadmin.core.exceptions import DateRangeValidationError, InvalidInputError
+
+LARGEST_ID = 2**63 - 1
+MOST_VALUES = 1000
+"""How many values one parameter takes; a longer list would only burden the planner."""
+
+
+def parse_id(text: str) -> int | None:
+    """Read a 64-bit id, or give None where nothing can have it."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    number = int(text)
+    return number if 0 < number <= LARGEST_ID else None
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an RFC 3339 time; raises ValidationError where it is none or lacks its offset."""
+    try:
+        # An unescaped + of the offset arrives as a blank.
+        value = parse_datetime(text.strip().replace(" ", "+") if "T" in text.upper() else text.strip())
+    except ValueError:
+        value = None
+    if value is None:
+        raise ValidationError("Enter an RFC 3339 time, such as 2026-03-14T21:58:00Z.", code="invalid")
+    if value.tzinfo is None:
+        raise ValidationError("The time needs an offset, such as Z or +01:00.", code="naive_time")
+    return value
+
+
+class InstantField(forms.Field):
+    """An RFC 3339 time with its offset."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Give an aware time, or None for nothing."""
+        return parse_instant(value) if value else None
+
+
+class FlagField(forms.Field):
+    """True or false; anything else is an error, unlike with Django's NullBooleanField."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:
+        """Give the flag, or None for nothing."""
+        if value in (None, ""):
+            return None
+        flag = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+        if flag is None:
+            raise ValidationError("Enter true or false.", code="invalid")
+        return flag
+
+
+class ValuesWidget(forms.TextInput):
+    """Several values: the parameter repeated, or commas."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        """Give all values in order, empty ones left out."""
+        texts: Iterable[str] = data.getlist(name) if hasattr(data, "getlist") else [data.get(name) or ""]
+        return [value.strip() for text in texts for value in text.split(",") if value.strip()]
+
+    def format_value(self, value: Any) -> str:
+        """Show the values as they can be typed."""
+        return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or "")
+
+
+class ValuesField(forms.Field):
+    """A list of texts, each one of the choices where there are any."""
+
+    widget = ValuesWidget
+
+    def __init__(self, *, choices: Iterable[Any] | None = None, **kwargs: Any) -> None:
+        self.allowed = [str(getattr(choice, "value", choice[0])) for choice in choices] if choices is not None else None
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> list[Any]:
+        """Give the values."""
+        values = list(value or [])
+        if len(values) > MOST_VALUES:
+            raise ValidationError(f"At most {MOST_VALUES} values.", code="too_many")
+        return [self.to_value(item) for item in values]
+
+    def to_value(self, text: str) -> Any:
+        """Give one value; raises ValidationError."""
+        if "\x00" in text:
+            raise ValidationError("Null characters are not allowed.", code="null_characters_not_allowed")
+        if self.allowed is not None and text not in self.allowed:
+            raise ValidationError(f"'{text}' is not one of: {', '.join(self.allowed)}.", code="invalid_choice")
+        return text
+
+
+class IdsField(ValuesField):
+    """A list of 64-bit ids."""
+
+    def to_value(self, text: str) -> int:
+        """Give one id; raises ValidationError."""
+        number = parse_id(text)
+        if number is None:
+            raise ValidationError(f"'{text}' is not an id.", code="invalid")
+        return number
+
+
+class MultiValueFilter(django_filters.Filter):
+    """Rows whose field is one of the values, case and all; `choices` limits them."""
+
+    field_class = ValuesField
+
+    def __init__(self, field_name: str | None = None, lookup_expr: str = "in", **kwargs: Any) -> None:
+        super().__init__(field_name=field_name, lookup_expr=lookup_expr, **kwargs)
+
+
+class MultiIdFilter(MultiValueFilter):
+    """Rows whose field is one of the ids."""
+
+    field_class = IdsField
+
+
+class InstantFilter(django_filters.Filter):
+    """Rows by a time, given as RFC 3339 with its offset."""
+
+    field_class = InstantField
+
+
+class FlagFilter(django_filters.Filter):
+    """Rows by a flag, true or false."""
+
+    field_class = FlagField
+
+
+class IntegerFilter(django_filters.Filter):
+    """Rows by a whole number; takes `min_value` and `max_value`."""
+
+    field_class = forms.IntegerField
+
+
+class NumberFilter(django_filters.Filter):
+    """Rows by a number; takes `min_value` and `max_value`."""
+
+    field_class = forms.FloatField
+
+
+class TextFilter(django_filters.Filter):
+    """Rows by an exact text."""
+
+    field_class = forms.CharField
+
+
+class StrictFilterSet(django_filters.FilterSet):
+    """Base of all filtersets; `ranges` names pairs of parameters of which the first may not lie after the second."""
+
+    ranges: ClassVar[Sequence[tuple[str, str]]] = ()
+
+    def check_ranges(self) -> None:
+        """Refuse a range that ends before it starts."""
+        values: Mapping[str, Any] = self.form.cleaned_data
+        for first, last in self.ranges:
+            start, end = values.get(first), values.get(last)
+            if start is None or end is None or start <= end:
+                continue
+            message = f"'{first}' lies after '{last}'"
+            errors = [{"field": first, "code": "invalid_range", "detail": message}]
+            if isinstance(start, datetime):
+                raise DateRangeValidationError(message, errors=errors)
+            raise InvalidInputError(message, errors=errors)
+
+
+class StrictFilterBackend(DjangoFilterBackend):
+    """django-filter, with ranges checked; that a parameter is known is checked by the viewset, which knows them all."""
+
+    filterset_base = StrictFilterSet
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        """Narrow the rows; raises ValidationError for a bad value."""
+        filterset = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise django_filters.utils.translate_validation(filterset.errors)
+        if isinstance(filterset, StrictFilterSet):
+            filterset.check_ranges()
+        narrowed: QuerySet[Any] = filterset.qs
+        return narrowed
+
+
+class StrictOrderingBackend(BaseFilterBackend):
+    """`ordering=-started_at,id`, of the names that the view offers in `ordering_fields`."""
+
+    parameter = "ordering"
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        """Order the rows; without the parameter they keep the order they have."""
+        wanted = [word.strip() for word in request.query_params.get(self.parameter, "").split(",") if word.strip()]
+        offered = ordering_names(view)
+        if not wanted or not offered:
+            return queryset
+        for word in wanted:
+            if word.removeprefix("-") not in offered:
+                message = f"The 'ordering' parameter takes {', '.join(offered)}, each also with a leading '-'"
+                raise InvalidInputError(
+                    message, errors=[{"field": self.parameter, "code": "invalid_choice", "detail": message}]
+                )
+        signs = ["-" if word.startswith("-") else "" for word in wanted]
+        return queryset.order_by(
+            *(sign + offered[word.removeprefix("-")] for sign, word in zip(signs, wanted, strict=True))
+        )
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Describe the parameter where the view offers it."""
+        names = list(ordering_names(view))
+        if not names:
+            return []
+        return [
+            {
+                "name": self.parameter,
+                "in": "query",
+                "required": False,
+                "description": f"Order by {', '.join(names)}; a leading '-' turns it round. Ties are broken by id.",
+                "schema": {"type": "string"},
+            }
+        ]
+
+
+def ordering_names(view: APIView) -> dict[str, str]:
+    """Give what `ordering` takes, each with the path by which the rows are ordered."""
+    offered = getattr(view, "ordering_fields", None) or ()
+    return dict(offered) if isinstance(offered, Mapping) else {name: name for name in offered}

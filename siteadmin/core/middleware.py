@@ -1,0 +1,122 @@
+"""What wraps every request: its id, the client's real address, and the last net under errors of the API."""
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from siteadmin.core.error_views import answer, is_api, problem_response
+from siteadmin.core.problems import status_problem
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+SANE_REQUEST_ID = re.compile(r"\A[A-Za-z0-9._:-]{1,64}\Z")
+FORWARDED_HEADERS = (
+    "HTTP_FORWARDED",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+)
+# Headers of a bare error answer that its problem document keeps.
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Vary")
+
+
+class RequestIdMiddleware:
+    """Give each request an id, the client's own where it is sane; logs, problems and answers carry it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Bind the id to everything that is logged for this request."""
+        sent = request.headers.get("X-Request-ID", "")
+        request_id = sent if SANE_REQUEST_ID.match(sent) else uuid.uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]  # Django's way to hang things on a request
+        structlog.contextvars.clear_contextvars()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class TrustedProxyMiddleware:
+    """Believe X-Forwarded-For and -Proto from the proxies in TRUSTED_PROXIES, and from nobody else."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Put the client's address where Django looks for it, and drop what a stranger claims."""
+        if _is_trusted(request.META.get("REMOTE_ADDR", "")):
+            _take_forwarded(request)
+        else:
+            for name in FORWARDED_HEADERS:
+                request.META.pop(name, None)
+        return self.get_response(request)
+
+
+def _take_forwarded(request: HttpRequest) -> None:
+    # Each proxy appends; the last address that is none of ours is the client's, all before it is hearsay.
+    for address in reversed(_words(request.META.get("HTTP_X_FORWARDED_FOR", ""))):
+        if _address(address) is None:
+            break
+        request.META["REMOTE_ADDR"] = address
+        if not _is_trusted(address):
+            break
+    schemes = _words(request.META.get("HTTP_X_FORWARDED_PROTO", ""))
+    if schemes:
+        request.META["HTTP_X_FORWARDED_PROTO"] = schemes[-1].lower()
+
+
+def _words(header: str) -> list[str]:
+    return [word.strip() for word in header.split(",") if word.strip()]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def _is_trusted(text: str) -> bool:
+    address = _address(text)
+    return address is not None and any(
+        address in network for network in settings.TRUSTED_PROXIES if network.version == address.version
+    )
+
+
+class ApiErrorMiddleware:
+    """The net under the API: whatever error leaves without a problem document gets one here.
+
+    DRF's views answer by their own handler, Django's errors by the handlers of `siteadmin.urls`; left are plain
+    views that raise or answer an error by hand, and the technical pages of DEBUG.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Replace the body of a bare error; its headers that mean something stay."""
+        response = self.get_response(request)
+        if not is_api(request) or response.status_code < HTTPStatus.BAD_REQUEST or hasattr(response, "is_problem"):
+            return response
+        kept = {name: response[name] for name in KEPT_HEADERS if name in response}
+        problem = problem_response(request, status_problem(response.status_code, headers=kept))
+        problem.cookies = response.cookies
+        response.close()
+        return problem
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """Answer what a plain view under the API raised."""
+        return answer(request, error, status=HTTPStatus.INTERNAL_SERVER_ERROR) if is_api(request) else None

@@ -1,0 +1,38 @@
+"""How answers look: JSON, the browsable page, and the two forms of a problem document."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.template import loader
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.utils.encoders import JSONEncoder
+
+
+class BrowsableRenderer(BrowsableAPIRenderer):
+    """The browsable page of a resource."""
+
+    template = "rest_framework/api.html"
+
+
+class ProblemRenderer(JSONRenderer):
+    """A problem document for programs."""
+
+    media_type = "application/problem+json"
+    format = "json"
+
+
+class ProblemPageRenderer(BaseRenderer):
+    """A problem document for people: a page that needs no database, session or static file, since these may be down."""
+
+    media_type = "text/html"
+    format = "api"
+    charset = "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> str:
+        """Give the page around the document."""
+        document = json.dumps(data, cls=JSONEncoder, indent=4, ensure_ascii=False)
+        context = {"problem": data, "document": document}
+        return loader.get_template("problems/error.html").render(context)

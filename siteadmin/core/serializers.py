@@ -1,0 +1,47 @@
+"""Bodies in and out: unknown fields are refused by name, and readers may pick the fields they want."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from django.db.models import Model
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+M = TypeVar("M", bound=Model)
+
+ALWAYS_ALLOWED = frozenset({"csrfmiddlewaretoken"})
+
+
+class _StrictFields(serializers.Serializer[Any]):
+    """Refuses what it does not know; ignores read-only fields, so that what was read can be sent back."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Give the validated values; an unknown field is reported together with all other errors."""
+        unknown = self._unknown(data)
+        if not unknown:
+            return super().to_internal_value(data)
+        try:
+            super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            unknown |= error.detail if isinstance(error.detail, dict) else {}
+        raise serializers.ValidationError(unknown)
+
+    def _unknown(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            return {}
+        allowed = ", ".join(name for name, item in self.fields.items() if not item.read_only) or "none"
+        error = ErrorDetail(f"Unknown field; allowed are: {allowed}", code="unknown_field")
+        return {str(name): [error] for name in data if name not in self.fields and name not in ALWAYS_ALLOWED}
+
+    def pick(self, names: Iterable[str]) -> None:
+        """Leave out every field but these."""
+        for name in set(self.fields) - set(names):
+            self.fields.pop(name)
+
+
+class StrictSerializer(_StrictFields):
+    """Base of all serializers without a model."""
+
+
+class StrictModelSerializer(_StrictFields, serializers.ModelSerializer[M]):
+    """Base of all serializers of a model."""

@@ -1,0 +1,211 @@
+"""Viewsets of the API: roles, cameras, parameters and ids are looked after here, so a view is a few lines."""
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django.db.models import Model, QuerySet
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, ListSerializer
+from rest_framework.viewsets import GenericViewSet
+
+from siteadmin.core.exceptions import InvalidInputError, NotFoundError
+from siteadmin.core.filters import ordering_names, parse_id
+from siteadmin.core.pagination import ListPagination
+from siteadmin.core.permissions import CameraAccess, camera_access
+from siteadmin.core.roles import Role
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+
+M = TypeVar("M", bound=Model)
+
+ALWAYS_ALLOWED = frozenset({"format", "csrfmiddlewaretoken"})
+PICKING_ACTIONS = ("list", "retrieve")
+
+
+class BaseViewSet(GenericViewSet[M], Generic[M]):
+    """Base of all viewsets; offers nothing by itself."""
+
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    lookup_value_regex = "[^/]+"
+
+    not_found: ClassVar[type[NotFoundError]] = NotFoundError
+    text_lookup: ClassVar[bool] = False
+    """Whether ids are texts; otherwise they are 64-bit integers."""
+    camera_lookup: ClassVar[str | None] = None
+    """Path to the camera's id; None: belongs to no camera, so hidden from whoever is limited to cameras."""
+    required_roles: ClassVar[Mapping[str, Role]] = {}
+    """Minimal role by action, over `permissions.DEFAULT_ROLES`."""
+    ordering_fields: ClassVar[Collection[str] | Mapping[str, str]] = ()
+    query_parameters: ClassVar[Mapping[str, Iterable[str]]] = {}
+    """Further query parameters by action."""
+    filtered_actions: ClassVar[Collection[str]] = ("list",)
+    """Actions that take the filterset's parameters."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks, then what they ask for."""
+        super().initial(request, *args, **kwargs)
+        self.check_query_parameters(request)
+
+    @cached_property
+    def access(self) -> CameraAccess:
+        """The cameras that whoever asks may see."""
+        return camera_access(self.request)
+
+    def get_rows(self) -> QuerySet[M]:
+        """Give the rows of this resource, before anything is hidden."""
+        return super().get_queryset()
+
+    def get_queryset(self) -> QuerySet[M]:
+        """Give the rows that whoever asks may know of."""
+        rows = self.get_rows()
+        if getattr(self, "swagger_fake_view", False):
+            return rows.none()
+        camera_ids = self.access.camera_ids
+        if camera_ids is None:
+            return rows
+        return rows.none() if self.camera_lookup is None else rows.filter(**{f"{self.camera_lookup}__in": camera_ids})
+
+    def get_object(self) -> M:
+        """Give the row of this address; raises `not_found` where there is none, or none to be seen."""
+        text = str(self.kwargs[self.lookup_url_kwarg or self.lookup_field])
+        key = self.parse_lookup(text)
+        found = None if key is None else self.get_queryset().filter(**{self.lookup_field: key}).first()
+        if found is None:
+            raise self.not_found(text if key is None else key)
+        self.check_object_permissions(self.request, found)
+        return found
+
+    def parse_lookup(self, text: str) -> Any:
+        """Read an id, or give None where nothing can have it."""
+        if self.text_lookup:
+            return None if "\x00" in text else text
+        return parse_id(text)
+
+    def known_query_parameters(self) -> set[str]:
+        """Give the names of all parameters that the present action takes."""
+        action = self.action or ""
+        known = set(self.query_parameters.get(action, ()))
+        if action in PICKING_ACTIONS:
+            known.add("fields")
+        if action == "list":
+            known.update(ListPagination.parameters)
+            known.update(["ordering"] if ordering_names(self) else [])
+        filterset_class = getattr(self, "filterset_class", None)
+        if filterset_class is not None and action in self.filtered_actions:
+            known.update(filterset_class.base_filters)
+        return known
+
+    def check_query_parameters(self, request: Request) -> None:
+        """Refuse parameters that nothing would act on; empty ones do no harm."""
+        if self.action in (None, "metadata"):
+            return
+        known = self.known_query_parameters()
+        unknown = sorted(
+            name
+            for name, values in request.query_params.lists()
+            if name not in known and name not in ALWAYS_ALLOWED and any(values)
+        )
+        if unknown:
+            allowed = ", ".join(sorted(known)) or "none"
+            message = f"Unknown query parameter: {', '.join(unknown)}; allowed are: {allowed}"
+            raise InvalidInputError(
+                message,
+                errors=[
+                    {"field": name, "code": "unknown_parameter", "detail": f"Unknown; allowed are: {allowed}"}
+                    for name in unknown
+                ],
+            )
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[M]:
+        """Make the serializer, with the fields that a reader picked."""
+        serializer = super().get_serializer(*args, **kwargs)
+        picked = self.picked_fields()
+        if picked is not None and "data" not in kwargs:
+            inner = serializer.child if isinstance(serializer, ListSerializer) else serializer
+            if isinstance(inner, (StrictSerializer, StrictModelSerializer)):
+                _check_picked(picked, known=inner.fields)
+                inner.pick(picked)
+        return serializer
+
+    def picked_fields(self) -> list[str] | None:
+        """Give the names in `fields`, or None where all are wanted."""
+        if self.action not in PICKING_ACTIONS or getattr(self, "swagger_fake_view", False):
+            return None
+        texts = self.request.query_params.getlist("fields")
+        return [name.strip() for text in texts for name in text.split(",") if name.strip()] or None
+
+
+def _check_picked(picked: list[str], *, known: Collection[str]) -> None:
+    unknown = [name for name in picked if name not in known]
+    if unknown:
+        message = f"The 'fields' parameter takes {', '.join(known)}, not {', '.join(unknown)}"
+        raise InvalidInputError(message, errors=[{"field": "fields", "code": "invalid_choice", "detail": message}])
+
+
+class ListMixin(BaseViewSet[M]):
+    """GET on the collection."""
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List what may be seen, a page at a time."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+class RetrieveMixin(BaseViewSet[M]):
+    """GET on one."""
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Give one."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+class CreateMixin(BaseViewSet[M]):
+    """POST on the collection."""
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create one."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        created = self.perform_create(serializer)
+        return Response(self.get_serializer(created).data, status=status.HTTP_201_CREATED)
+
+    def perform_create(self, serializer: BaseSerializer[M]) -> M:
+        """Store what was sent and give the stored row; override it to call a service."""
+        return serializer.save()
+
+
+class PatchMixin(BaseViewSet[M]):
+    """PATCH on one."""
+
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change the fields that were sent."""
+        serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        return Response(self.get_serializer(self.perform_update(serializer)).data)
+
+    def perform_update(self, serializer: BaseSerializer[M]) -> M:
+        """Store what was sent and give the stored row; override it to call a service."""
+        return serializer.save()
+
+
+class DestroyMixin(BaseViewSet[M]):
+    """DELETE on one."""
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete one."""
+        self.perform_destroy(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def perform_destroy(self, instance: M) -> None:
+        """Delete the row; override it to call a service."""
+        instance.delete()
+
+
+class ReadViewSet(ListMixin[M], RetrieveMixin[M]):
+    """List and get."""
+
+
+class CrudViewSet(ListMixin[M], CreateMixin[M], RetrieveMixin[M], PatchMixin[M], DestroyMixin[M]):
+    """List, create, get, patch and delete; PUT is not offered, since PATCH does what is wanted."""

@@ -1,0 +1,20 @@
+"""All addresses of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from siteadmin import api
+from siteadmin.core.problem_pages import ProblemListView, ProblemView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api", api.router.get_api_root_view()),
+    path("api/", include(api.urlpatterns)),
+    path("problems/", ProblemListView.as_view(), name="problems"),
+    path("problems/<slug:code>/", ProblemView.as_view(), name="problem"),
+]
+
+handler400 = "siteadmin.core.error_views.bad_request"
+handler403 = "siteadmin.core.error_views.permission_denied"
+handler404 = "siteadmin.core.error_views.page_not_found"
+handler500 = "siteadmin.core.error_views.server_error"
