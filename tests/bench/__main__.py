@@ -1,0 +1,43 @@
+"""`make bench`: each benchmark in turn, printed as a table and written to var/bench.json."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
+from tests.product import ROOT
+
+Figures = dict[str, float | int | str]
+BENCHMARKS: dict[str, Callable[[], Figures]] = {
+    "detector alone, 768x576": built_in_detector,
+    "picture to webhook, instant detector": picture_to_webhook_instant,
+    "picture to webhook, built-in detector": picture_to_webhook_opencv,
+}
+
+
+def main(wanted: list[str]) -> None:
+    """Run the benchmarks whose name has one of these words, or all."""
+    results: dict[str, Figures] = {}
+    for name, benchmark in BENCHMARKS.items():
+        if wanted and not any(word in name for word in wanted):
+            continue
+        print(f"{name} ...", flush=True)
+        results[name] = benchmark()
+        for figure, value in results[name].items():
+            print(f"  {figure:<28} {value:>12,.1f}" if isinstance(value, float) else f"  {figure:<28} {value:>12}")
+    report = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "results": results,
+    }
+    target = ROOT / "var" / "bench.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"written to {target.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,142 @@
+"""The whole product under fire: processes killed, Redis emptied, PostgreSQL restarted, and nothing is lost."""
+
+import json
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import cv2
+import psutil
+import pytest
+
+from siteadmin.demo.scene import FRONT_DOOR, draw_picture
+from tests.fakes.http_server import HttpServer
+from tests.product import Product, running_product
+from tests.waiting import wait_until
+
+BACK_WITHIN = 5.0
+SETTINGS = {
+    "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "DETECTOR": "instant",
+    "BATCH_IDLE_TIMEOUT_SECONDS": "1",
+    "DELIVERY_RETRY_BASE_SECONDS": "0.2",
+}
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[HttpServer]:
+    """Give a receiver of webhooks."""
+    with HttpServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def product(receiver: HttpServer) -> Iterator[Product]:
+    """Give one running product with a rule and a webhook for all drills."""
+    with running_product(**SETTINGS) as running:
+        key = running.api_key("operator")
+        channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
+        _, made = running.request("POST", "/api/channels", key=key, body=channel)
+        rule = {"name": "all", "cooldown_seconds": 0, "channel_ids": [made["id"]]}
+        status, body = running.request("POST", "/api/alert-rules", key=key, body=rule)
+        assert status == 201, body
+        yield running
+
+
+def drop_pictures(product: Product, *, prefix: str, count: int) -> None:
+    """Move one picture into the folder of each of so many new cameras."""
+    staging = product.var / f"staging-{prefix}"
+    staging.mkdir()
+    for number in range(count):
+        folder = product.camera_root / f"{prefix}_{number:03d}"
+        folder.mkdir(parents=True)
+        drawn = draw_picture(FRONT_DOOR, progress=0.5, seed=number)
+        (staging / "picture").write_bytes(cv2.imencode(".jpg", drawn)[1].tobytes())
+        (staging / "picture").rename(folder / "picture.jpg")
+
+
+def count_detected(product: Product, prefix: str) -> int:
+    """Count the snapshots of these cameras that were looked at."""
+    query = "SELECT count(*) FROM cameras_snapshot WHERE camera_id LIKE %s AND state = 'detected'"
+    return int(product.rows(query, f"{prefix}%")[0][0])
+
+
+def alerts_by_camera(receiver: HttpServer, prefix: str) -> dict[str, set[str]]:
+    """Give for each camera the ids under which its alerts arrived."""
+    arrived: dict[str, set[str]] = {}
+    for request in receiver.requests:
+        camera = json.loads(request.body)["data"]["camera"]["id"]
+        if camera.startswith(prefix):
+            arrived.setdefault(camera, set()).add(request.headers["webhook-id"])
+    return arrived
+
+
+def test_a_killed_worker_an_emptied_redis_and_a_restarted_database_lose_and_double_nothing(
+    product: Product, receiver: HttpServer
+) -> None:
+    drop_pictures(product, prefix="storm", count=100)
+    wait_until(lambda: count_detected(product, "storm") >= 5, timeout=60)
+
+    for worker in product.processes("celery", "pipeline@"):
+        worker.kill()
+    (redis,) = [p for p in product.processes("redis") if "python" not in p.name()]
+    shutil.rmtree(product.var / "redis", ignore_errors=True)
+    redis.kill()
+    wait_until(lambda: count_detected(product, "storm") >= 50, timeout=90)
+    for postmaster in [p for p in product.processes("postgres") if p.name() == "postgres"][:1]:
+        postmaster.send_signal(signal.SIGQUIT)
+
+    wait_until(lambda: len(alerts_by_camera(receiver, "storm")) == 100, timeout=120)
+    assert count_detected(product, "storm") == 100
+    assert Counter(len(ids) for ids in alerts_by_camera(receiver, "storm").values()) == {1: 100}
+    assert product.rows("SELECT count(*) FROM alerts_alert WHERE camera_id LIKE 'storm%'") == [(100,)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gunicorn",),
+        ("celery", "pipeline@"),
+        ("celery", "notifier@"),
+        ("celery", "beat"),
+        ("manage.py", "watch"),
+        ("redis-server",),
+        ("postgres", "-D"),
+    ],
+    ids=["web", "worker", "notifier", "beat", "watcher", "redis", "postgres"],
+)
+def test_a_killed_process_is_back_within_five_seconds_and_the_rest_runs_on(
+    product: Product, words: tuple[str, ...]
+) -> None:
+    def masters() -> dict[int, str]:
+        top = psutil.Process(product.process.pid).children()
+        children = top if len(top) > 1 else top[0].children()
+        return {child.pid: " ".join(child.cmdline()) for child in children}
+
+    wait_until(lambda: len(masters()) >= 7, timeout=15)
+    before = masters()
+    (victim,) = [pid for pid, line in before.items() if all(word in line for word in words)]
+
+    killed_at = time.monotonic()
+    psutil.Process(victim).kill()
+
+    def is_back() -> bool:
+        now = {pid: line for pid, line in masters().items() if all(word in line for word in words)}
+        return len(now) == 1 and victim not in now
+
+    wait_until(is_back, timeout=BACK_WITHIN)
+    assert time.monotonic() - killed_at < BACK_WITHIN
+    assert {pid for pid in before if pid != victim} <= set(masters())
+
+
+def test_after_every_kill_a_picture_still_reaches_the_receiver(product: Product, receiver: HttpServer) -> None:
+    drop_pictures(product, prefix="after", count=1)
+
+    wait_until(lambda: len(alerts_by_camera(receiver, "after")) == 1, timeout=30)
+
+
+def test_stopping_leaves_no_process_behind() -> None:
+    with running_product(**SETTINGS) as product:
+        assert product.stop() == []

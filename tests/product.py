@@ -1,0 +1,138 @@
+"""The whole product as a newcomer starts it, in a folder of its own: for drills and benchmarks."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 90
+STOP_SECONDS = 60
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Product:
+    """One running product; `environ` is what its commands see."""
+
+    var: Path
+    port: int
+    environ: dict[str, str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def camera_root(self) -> Path:
+        return self.var / "cameras"
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command and give what it printed."""
+        command = [sys.executable, "manage.py", *arguments]
+        run = subprocess.run(command, cwd=ROOT, env=self.environ, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    def api_key(self, role: str) -> str:
+        """Make an API key of this role."""
+        return self.manage("create_api_key", f"test-{role}-{os.urandom(4).hex()}", "--role", role).splitlines()[-1]
+
+    def request(self, method: str, path: str, *, key: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the API over HTTP; give the status and the JSON."""
+        request = urllib.request.Request(  # noqa: S310 - always http to loopback
+            f"http://127.0.0.1:{self.port}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read() or b"null")
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask the product's database directly."""
+        url = self.manage("shell", "-v", "0", "-c", "from django.conf import settings; print(settings.DATABASE_URL)")
+        with psycopg.connect(url.strip().splitlines()[-1]) as connection:
+            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # our own text
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Give the product's processes whose command line has all these words."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                line = " ".join(child.cmdline())
+            except psutil.Error:
+                continue
+            if all(word in line for word in words):
+                found.append(child)
+        return found
+
+    def stop(self) -> list[psutil.Process]:
+        """Stop it as a service manager would and give the processes that are left, which should be none."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(STOP_SECONDS)
+        return [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@contextmanager
+def running_product(**settings: str) -> Iterator[Product]:
+    """Start the product in a new folder with these settings; stop it and remove the folder afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="siteadmin-product-"))
+    folder.chmod(0o755)
+    port = free_port()
+    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT"}
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
+    environ |= {"SITEADMIN_VAR": str(folder / "var"), "PORT": str(port), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
+    environ |= {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"} | settings
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "siteadmin.supervise"],
+            cwd=ROOT,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    product = Product(var=folder / "var", port=port, environ=environ, process=process, log=log)
+    try:
+        wait_until(lambda: _is_ready(product), timeout=START_SECONDS, message=lambda: log.read_text()[-4000:])
+        yield product
+    finally:
+        if process.poll() is None:
+            product.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ready(product: Product) -> bool:
+    assert product.process.poll() is None, product.log.read_text()[-4000:]
+    try:
+        url = f"http://127.0.0.1:{product.port}/health/ready"
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always http to loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
