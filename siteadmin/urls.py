@@ -3,13 +3,19 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from siteadmin import api
+from siteadmin import api, dashboard, health
 from siteadmin.core.problem_pages import ProblemListView, ProblemView
 
 urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("panels/<slug:name>/", dashboard.dashboard_panel, name="dashboard-panel"),
+    path("inbox/<int:alert_id>/acknowledge/", dashboard.acknowledge, name="acknowledge"),
+    path("demo/remove/", dashboard.end_demo, name="end-demo"),
     path("admin/", admin.site.urls),
     path("api", api.router.get_api_root_view()),
     path("api/", include(api.urlpatterns)),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
     path("problems/", ProblemListView.as_view(), name="problems"),
     path("problems/<slug:code>/", ProblemView.as_view(), name="problem"),
 ]

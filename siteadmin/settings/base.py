@@ -277,7 +277,7 @@ CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the k
 ROLE_PERMISSIONS = {
     "viewer": ["cameras.view_*", "events.view_*", "alerts.view_alert"],
     "reviewer": ["events.change_event", "alerts.change_alert"],
-    "operator": ["cameras.*", "events.*", "alerts.*", "core.view_*", "core.change_deadletter"],
+    "operator": ["cameras.*", "events.*", "alerts.*", "core.view_breakerstate", "core.*_deadletter"],
     "admin": ["*"],
 }
 
