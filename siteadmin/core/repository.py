@@ -3,12 +3,21 @@
 Nothing here opens or commits a transaction on its own account: each call joins the caller's.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models.expressions import DatabaseDefault
 
 M = TypeVar("M", bound=models.Model)
+
+LARGEST_ID = 2**63 - 1
+"""PostgreSQL's largest bigint; a larger number in a query is an error there, not a row that is missing."""
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""NUL and lone surrogates, which no text in PostgreSQL holds."""
+_NOT_HELD: Any = object()
 
 
 class RepositoryQuerySet(models.QuerySet[M]):
@@ -27,10 +36,8 @@ class Repository(models.Manager[M]):
 
     def get_by_id(self, entity_id: Any) -> M | None:
         """Give the row with this primary key, or None; an id of the wrong form is one that nothing has."""
-        try:
-            return self.get_queryset().filter(pk=entity_id).first()
-        except (TypeError, ValueError, OverflowError):
-            return None
+        key = self._key(entity_id)
+        return None if key is None else self.get_queryset().filter(pk=key).first()
 
     def get_all(self) -> Sequence[M]:
         """Give every row by ascending key; for small tables only."""
@@ -38,15 +45,14 @@ class Repository(models.Manager[M]):
 
     def list_paginated(self, skip: int = 0, limit: int = 100) -> Sequence[M]:
         """Give `limit` rows after the first `skip`, by ascending key; negative numbers count as 0."""
-        skip, limit = max(skip, 0), max(limit, 0)
-        return list(self.get_queryset().order_by("pk")[skip : skip + limit])
+        skip, limit = min(max(skip, 0), LARGEST_ID), min(max(limit, 0), LARGEST_ID)
+        return list(self.get_queryset().order_by("pk")[skip : min(skip + limit, LARGEST_ID)])
 
     def get_many(self, ids: Iterable[Any]) -> Sequence[M]:
         """Give the rows with these keys in the order asked; unknown ones are left out."""
-        wanted = list(ids)
+        wanted = [key for key in map(self._key, ids) if key is not None]
         found = self.get_queryset().in_bulk(wanted)
-        to_python = self.model._meta.pk.to_python
-        return [found[key] for key in map(to_python, wanted) if key in found]
+        return [found[key] for key in wanted if key in found]
 
     # Django's `create(**fields)` stays; `create(entity)` is the repository's.
     def create(self, entity: M | None = None, **fields: Any) -> M:
@@ -69,15 +75,23 @@ class Repository(models.Manager[M]):
         return entity
 
     def merge(self, entity: M) -> M:
-        """Put a detached copy's state onto the stored row, or insert it, and give the stored row back."""
-        stored = self.get_queryset().select_for_update(of=("self",)).filter(pk=entity.pk).first() if entity.pk else None
-        if stored is None:
-            return self.save(entity)
-        for field in self.model._meta.concrete_fields:
-            if not field.primary_key and field.attname in entity.__dict__ and not field.generated:
-                setattr(stored, field.attname, getattr(entity, field.attname))
-        stored.save(force_update=True, using=self.db)
-        return stored
+        """Put a detached copy's state onto the stored row, or insert it, and give the stored row back.
+
+        What the copy does not hold (deferred fields, values that the database is to give) stays as stored.
+        """
+        key = self._key(entity.pk)
+        with transaction.atomic(using=self.db):
+            stored = None if key is None else self.get_queryset().select_for_update(of=("self",)).filter(pk=key).first()
+            if stored is None:
+                return self.save(entity)
+            for field in self.model._meta.concrete_fields:
+                value = entity.__dict__.get(field.attname, _NOT_HELD)
+                if not (
+                    field.primary_key or field.generated or value is _NOT_HELD or isinstance(value, DatabaseDefault)
+                ):
+                    setattr(stored, field.attname, value)
+            stored.save(force_update=True, using=self.db)
+            return stored
 
     def save(self, entity: M) -> M:
         """Insert or update, whichever this entity needs, and give it back."""
@@ -96,15 +110,25 @@ class Repository(models.Manager[M]):
         self.delete(entity)
         return True
 
-    def exists(self, entity_id: Any = None) -> bool:
+    def exists(self, entity_id: Any = _NOT_HELD) -> bool:
         """Tell whether a row with this key exists; without a key, whether any row does."""
-        if entity_id is None:
+        if entity_id is _NOT_HELD:
             return self.get_queryset().exists()
-        try:
-            return self.get_queryset().filter(pk=entity_id).exists()
-        except (TypeError, ValueError, OverflowError):
-            return False
+        key = self._key(entity_id)
+        return key is not None and self.get_queryset().filter(pk=key).exists()
 
     def count(self) -> int:
         """Count all rows exactly."""
         return self.get_queryset().count()
+
+    def _key(self, entity_id: Any) -> Any:
+        """Give the id as the key's own type, or None for one that no row can have."""
+        try:
+            key = self.model._meta.pk.to_python(entity_id)
+        except (ValidationError, TypeError, ValueError, OverflowError):
+            return None
+        if isinstance(key, str) and UNSTORABLE.search(key):
+            return None
+        if isinstance(key, int) and not -LARGEST_ID <= key <= LARGEST_ID:
+            return None
+        return key
