@@ -1,0 +1,103 @@
+"""Which processes make up the running site, as data: a further one is one more line."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+DATABASE_STAGE, BROKER_STAGE, SITE_STAGE = 1, 2, 10
+DATABASE_STOP_SECONDS = 90
+WORKER_STOP_SECONDS = 30
+WEB_STOP_SECONDS = 15
+GUNICORN_GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One supervised process: stages start in ascending and stop in descending order, each as a whole."""
+
+    name: str
+    command: Sequence[str]
+    stage: int = SITE_STAGE
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the commands depend on."""
+
+    var: Path
+    host: str
+    port: int
+    has_embedded_postgres: bool
+    has_embedded_redis: bool
+
+    @property
+    def bind(self) -> str:
+        """Give the address in gunicorn's notation."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def programs_of(site: Site) -> list[Program]:
+    """Give the table of processes, in start order."""
+    python = sys.executable
+    embedded = [python, "-m", "siteadmin.embedded"]
+    manage = [python, "manage.py"]
+    celery = [python, "-m", "celery", "--quiet", "-A", "siteadmin"]
+    worker = [*celery, "worker", "--loglevel=INFO"]
+    table = [
+        Program(
+            name="web",
+            command=[python, "-m", "gunicorn", *_gunicorn_options(site), "siteadmin.wsgi:application"],
+            stop_seconds=WEB_STOP_SECONDS,
+        ),
+        Program(
+            name="pipeline",
+            command=[*worker, "-Q", "detect,analyze", "--pool=prefork", "--concurrency=2", "-n", "pipeline@%h"],
+            stop_seconds=WORKER_STOP_SECONDS,
+        ),
+        Program(
+            name="notifier",
+            command=[
+                *worker, "-Q", "evaluate,deliver,celery", "--pool=threads", "--concurrency=16", "-n", "notifier@%h",
+            ],
+            stop_seconds=WORKER_STOP_SECONDS,
+        ),
+        Program(name="beat", command=[*celery, "beat", "-s", str(site.var / "celerybeat-schedule")]),
+        Program(name="watcher", command=[*manage, "watch"]),
+    ]  # fmt: skip
+    if site.has_embedded_redis:
+        table.insert(0, Program(name="redis", command=[*embedded, "redis"], stage=BROKER_STAGE, stop_seconds=30))
+    if site.has_embedded_postgres:
+        table.insert(
+            0,
+            Program(
+                name="postgres",
+                command=[*embedded, "postgres"],
+                stage=DATABASE_STAGE,
+                stop_signal="INT",
+                stop_seconds=DATABASE_STOP_SECONDS,
+            ),
+        )
+    return table
+
+
+def _gunicorn_options(site: Site) -> list[str]:
+    options = [
+        "--worker-class=gthread",
+        "--workers=2",
+        "--threads=8",
+        f"--bind={site.bind}",
+        f"--graceful-timeout={GUNICORN_GRACE_SECONDS}",
+        "--timeout=60",
+        "--keep-alive=5",
+        "--log-level=warning",
+        "--forwarded-allow-ips=",  # our own middleware decides which proxy is believed
+        "--no-control-socket",
+    ]
+    memory = Path("/dev/shm")  # noqa: S108 - gunicorn opens an unnamed file there; a disk may stall its heartbeat
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        options.append(f"--worker-tmp-dir={memory}")
+    return options
