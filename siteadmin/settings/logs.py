@@ -29,7 +29,8 @@ def logging_config(*, debug: bool) -> None:
                     "foreign_pre_chain": shared,
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        structlog.dev.ConsoleRenderer(colors=False),
+                        # Plain: the pretty form prints every frame's variables, secrets among them.
+                        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
                     ],
                 }
             },
