@@ -8,3 +8,7 @@ class CamerasConfig(AppConfig):
 
     name = "cameras"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from cameras import checks  # noqa: F401, PLC0415 - models must be loaded first

@@ -19,6 +19,7 @@ from cameras.choices import (
     ZoneType,
 )
 from cameras.repositories import CameraRepository, SnapshotRepository, ZoneRepository
+from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
 
 
@@ -33,7 +34,10 @@ class Camera(models.Model):
     name = models.CharField(max_length=100)
     folder_path = models.CharField(max_length=255, unique=True, help_text="Folder below the camera root.")
     timezone = models.CharField(
-        max_length=64, blank=True, help_text="IANA zone of the camera's clock; empty: the site's."
+        max_length=64,
+        blank=True,
+        validators=[validate_timezone],
+        help_text="IANA zone of the camera's clock; empty: the site's.",
     )
 
     status = models.CharField(max_length=16, choices=CameraStatus.choices, default=CameraStatus.UNKNOWN)
@@ -72,7 +76,10 @@ class Zone(models.Model):
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="zones")
     name = models.CharField(max_length=100)
     zone_type = models.CharField(max_length=16, choices=ZoneType.choices, default=ZoneType.OTHER)
-    coordinates = models.JSONField(help_text="[[x, y], ...], at least three points, each 0-1, not self-crossing.")
+    coordinates = models.JSONField(
+        validators=[validate_polygon],
+        help_text="[[x, y], ...], at least three points, each 0-1, not self-crossing.",
+    )
     color = models.CharField(
         max_length=7,
         default="#3b82f6",

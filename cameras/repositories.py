@@ -1,19 +1,39 @@
 """Reads and atomic writes of cameras, zones and snapshots."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
 
-from django.apps import apps
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Greatest, Now
+from django.db.models import (
+    Case,
+    DateTimeField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Greatest, Length, Now
+from django.db.models.lookups import GreaterThanOrEqual
 
-from cameras.choices import CameraStatus, SnapshotState
+from cameras.choices import CameraStatus, MediaType, SnapshotState
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from cameras.models import Camera, Snapshot, Zone
+
+HAS_PICTURE = ~Q(state=SnapshotState.FAILED) & Q(media_type=MediaType.IMAGE)
+"""Snapshots whose picture decodes."""
+
+
+def _patience() -> Combinable:
+    """How long a camera may be silent, from its row."""
+    return ExpressionWrapper(F("offline_after_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
 
 
 class CameraQuerySet(RepositoryQuerySet["Camera"]):
@@ -23,10 +43,20 @@ class CameraQuerySet(RepositoryQuerySet["Camera"]):
         """Leave out deleted cameras."""
         return self.filter(deleted_at=None)
 
+    def deleted(self) -> Self:
+        """Keep deleted cameras alone."""
+        return self.filter(deleted_at__isnull=False)
+
     def with_latest_snapshot(self) -> Self:
-        """Add `latest_snapshot_id`: the newest picture that can be shown."""
-        newest = apps.get_model("cameras", "Snapshot").objects.filter(camera=OuterRef("pk")).shown()
-        return self.annotate(latest_snapshot_id=Subquery(newest.order_by("-captured_at", "-id").values("pk")[:1]))
+        """Add `latest_snapshot_id`, that of the newest whole picture, or None."""
+        snapshot: Any = self.model._meta.get_field("snapshots").related_model
+        newest = snapshot.objects.pictures().filter(camera=OuterRef("pk")).order_by("-captured_at", "-id")
+        return self.annotate(latest_snapshot_id=Subquery(newest.values("pk")[:1]))
+
+    def demo_created_after(self, when: datetime | None) -> Self:
+        """Keep the demo's cameras, those made after this time where one is given."""
+        demo = self.filter(demo=True)
+        return demo if when is None else demo.filter(created_at__gt=when)
 
 
 _CameraRepository = Repository.from_queryset(CameraQuerySet)
@@ -35,9 +65,17 @@ _CameraRepository = Repository.from_queryset(CameraQuerySet)
 class CameraRepository(_CameraRepository["Camera"]):
     """Look-ups and writes of cameras."""
 
+    def get_active(self, camera_id: str) -> "Camera | None":
+        """Give the camera, if it is there and not deleted."""
+        return self.get_queryset().filter(pk=camera_id, deleted_at=None).first()
+
     def get_by_folder_path(self, folder_path: str) -> "Camera | None":
         """Give the camera of this folder, deleted ones included, or None."""
         return self.get_queryset().filter(folder_path=folder_path).first()
+
+    def get_by_deepest_folder(self, folder_paths: Sequence[str]) -> "Camera | None":
+        """Give the camera whose folder is the longest of these paths, deleted ones included, or None."""
+        return self.get_queryset().filter(folder_path__in=folder_paths).order_by(Length("folder_path").desc()).first()
 
     def get_by_status(self, status: str) -> Sequence["Camera"]:
         """Give the cameras in this state."""
@@ -47,18 +85,48 @@ class CameraRepository(_CameraRepository["Camera"]):
         """Give the cameras that are online."""
         return self.get_by_status(CameraStatus.ONLINE)
 
-    def demo_created_after(self, start: datetime | None) -> Sequence["Camera"]:
-        """Give the demo's cameras made after this time, or all of them."""
-        cameras = self.get_queryset().filter(demo=True)
-        return list(cameras if start is None else cameras.filter(created_at__gt=start))
+    def insert(self, camera: "Camera") -> None:
+        """Write a new camera; IntegrityError where its id, folder or name is taken."""
+        camera.save(force_insert=True, using=self.db)
+
+    def create_if_absent(self, *, camera_id: str, name: str, folder_path: str) -> None:
+        """Make the camera by one statement; whoever has its id, folder or name already stays as it is."""
+        camera = self.model(id=camera_id, name=name, folder_path=folder_path)
+        self.get_queryset().bulk_create([camera], ignore_conflicts=True)
+
+    def save_fields(self, camera: "Camera", *, fields: Iterable[str]) -> None:
+        """Write these fields of a camera and no other."""
+        camera.save(force_update=True, update_fields=list(fields), using=self.db)
+
+    def note_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> bool:
+        """Note that the camera showed itself (now, if not said), never backwards; online if that is recent enough."""
+        at: Combinable = Now() if seen_at is None else Value(seen_at, output_field=DateTimeField())
+        is_recent = GreaterThanOrEqual(at, Now() - _patience())
+        status = Case(When(is_recent, then=Value(CameraStatus.ONLINE)), default=F("status"))
+        return bool(
+            self.get_queryset().filter(pk=camera_id).update(last_seen_at=Greatest("last_seen_at", at), status=status)
+        )
 
     def update_last_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> "Camera | None":
         """Note that the camera showed itself (now, if not said), never backwards, and give it back."""
-        at = seen_at if seen_at is not None else Now()
-        self.get_queryset().filter(pk=camera_id).update(
-            last_seen_at=Greatest("last_seen_at", at), status=CameraStatus.ONLINE
-        )
+        self.note_seen(camera_id, seen_at=seen_at)
         return self.get_by_id(camera_id)
+
+    def mark_silent(self) -> int:
+        """Set cameras offline that have been silent for longer than they may; gives how many."""
+        return (
+            self.get_queryset()
+            .filter(status=CameraStatus.ONLINE, deleted_at=None, last_seen_at__lt=Now() - _patience())
+            .update(status=CameraStatus.OFFLINE)
+        )
+
+    def mark_deleted(self, camera_id: str) -> bool:
+        """Delete softly; False where there is no such camera or it is deleted already."""
+        return bool(self.get_queryset().filter(pk=camera_id, deleted_at=None).update(deleted_at=Now()))
+
+    def unmark_deleted(self, camera_id: str) -> bool:
+        """Undo a soft deletion; False where there is nothing to undo; IntegrityError where the name is taken now."""
+        return bool(self.get_queryset().filter(pk=camera_id, deleted_at__isnull=False).update(deleted_at=None))
 
 
 class ZoneQuerySet(RepositoryQuerySet["Zone"]):
@@ -68,12 +136,20 @@ class ZoneQuerySet(RepositoryQuerySet["Zone"]):
         """Leave out zones that are switched off."""
         return self.filter(enabled=True)
 
+    def for_camera(self, camera_id: str) -> Self:
+        """Keep one camera's zones."""
+        return self.filter(camera_id=camera_id)
+
 
 _ZoneRepository = Repository.from_queryset(ZoneQuerySet)
 
 
 class ZoneRepository(_ZoneRepository["Zone"]):
     """Look-ups and writes of zones."""
+
+    def insert(self, zone: "Zone") -> None:
+        """Write a new zone; IntegrityError where the camera has one of this name."""
+        zone.save(force_insert=True, using=self.db)
 
 
 class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):
@@ -83,13 +159,21 @@ class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):
         """Keep what still waits for detection."""
         return self.filter(due_at__isnull=False)
 
+    def of_active_cameras(self) -> Self:
+        """Leave out what belongs to deleted cameras."""
+        return self.filter(camera__deleted_at=None)
+
+    def with_camera(self) -> Self:
+        """Load each one's camera along."""
+        return self.select_related("camera")
+
     def failed(self) -> Self:
-        """Keep what could not be taken in or looked at."""
+        """Keep what could not be decoded or looked at."""
         return self.filter(state=SnapshotState.FAILED)
 
-    def shown(self) -> Self:
-        """Keep what has a picture that decodes."""
-        return self.exclude(width=None)
+    def pictures(self) -> Self:
+        """Keep those with a whole picture."""
+        return self.filter(HAS_PICTURE)
 
 
 _SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)
@@ -98,10 +182,19 @@ _SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)
 class SnapshotRepository(_SnapshotRepository["Snapshot"]):
     """Look-ups and writes of snapshots."""
 
-    def has_real(self) -> bool:
-        """Tell whether any picture came from a camera that is not the demo's."""
-        return self.get_queryset().filter(camera__demo=False).exists()
-
     def get_by_identity(self, *, camera_id: str, sha256: str, stated_at: str) -> "Snapshot | None":
         """Give the snapshot of this very upload, or None."""
-        return self.get_queryset().filter(Q(camera_id=camera_id, sha256=sha256, stated_at=stated_at)).first()
+        return self.get_queryset().filter(camera_id=camera_id, sha256=sha256, stated_at=stated_at).first()
+
+    def insert(self, snapshot: "Snapshot") -> None:
+        """Write a new snapshot; IntegrityError where this very upload was taken before."""
+        snapshot.save(force_insert=True, using=self.db)
+
+    def has_real(self) -> bool:
+        """Tell whether any picture came that the demo did not draw."""
+        return self.get_queryset().filter(camera__demo=False).exists()
+
+    def get_latest_picture(self, camera_id: str) -> "Snapshot | None":
+        """Give a camera's newest whole picture, or None."""
+        pictures = self.get_queryset().filter(HAS_PICTURE, camera_id=camera_id)
+        return pictures.order_by("-captured_at", "-id").first()

@@ -1,0 +1,40 @@
+"""Which time a picture is put under. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)
+"""A camera that lost power starts in 1970 or 2000; no picture that is taken in today is older than this."""
+AHEAD = timedelta(minutes=5)
+"""How far a camera's clock may run ahead of its picture's arrival."""
+
+
+def choose_captured_at(
+    *, stated: datetime | None, file_time: datetime | None, zone: ZoneInfo, arrived_at: datetime
+) -> datetime:
+    """Give the aware time of capture.
+
+    `stated` is the camera's wall clock (naive) or an aware time; the hour that autumn repeats counts as the first of
+    the two. Without it the file's time counts. A time that cannot be is replaced by the arrival's.
+    """
+    if stated is not None:
+        # A wall clock's fold is 0: the first pass through a repeated hour.
+        moment = stated.replace(tzinfo=zone) if stated.tzinfo is None else stated
+    elif file_time is not None:
+        moment = file_time
+    else:
+        return arrived_at
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        return arrived_at
+    return moment if EARLIEST <= moment <= arrived_at + AHEAD else arrived_at
+
+
+def format_stated(stated: datetime | None) -> str:
+    """Give the stated time as kept in a snapshot's identity: local where it was local, in UTC where it was aware."""
+    if stated is None:
+        return ""
+    if stated.tzinfo is None:
+        return stated.isoformat()
+    return stated.astimezone(UTC).isoformat()

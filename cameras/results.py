@@ -1,0 +1,46 @@
+"""What the cameras' services did, as values."""
+
+import dataclasses
+from enum import StrEnum
+
+from siteadmin.core.results import register_result
+
+
+class IntakeOutcome(StrEnum):
+    """What became of an upload."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    """This very upload was taken before."""
+    FAILED = "failed"
+    """It is no whole picture; a snapshot says why, its file is kept aside."""
+    UNDECIDED = "undecided"
+    """It does not decode and may still be growing; nothing was done."""
+    IGNORED = "ignored"
+    """It stays where it is; the reason says why."""
+    GONE = "gone"
+    """It disappeared before it could be read."""
+
+
+@register_result
+@dataclasses.dataclass(slots=True, frozen=True)
+class IntakeResult:
+    """What became of one upload."""
+
+    outcome: IntakeOutcome
+    snapshot_id: int | None = None
+    camera_id: str | None = None
+    reason: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the upload is in the database, now or from before."""
+        return self.outcome in (IntakeOutcome.STORED, IntakeOutcome.DUPLICATE, IntakeOutcome.FAILED)
+
+
+@register_result
+@dataclasses.dataclass(slots=True, frozen=True)
+class SilenceResult:
+    """How many cameras were found to have fallen silent."""
+
+    went_offline: int = 0

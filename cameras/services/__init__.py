@@ -1,0 +1,28 @@
+"""What can be done with cameras and their pictures; the one door for commands, API, admin and tasks."""
+
+from cameras.services.cameras import (
+    create_camera,
+    delete_camera,
+    find_or_create_camera,
+    mark_silent_cameras,
+    normalize_folder_path,
+    restore_camera,
+    update_camera,
+)
+from cameras.services.intake import accept_picture, accept_upload
+from cameras.services.zones import create_zone, delete_zone, update_zone
+
+__all__ = [
+    "accept_picture",
+    "accept_upload",
+    "create_camera",
+    "create_zone",
+    "delete_camera",
+    "delete_zone",
+    "find_or_create_camera",
+    "mark_silent_cameras",
+    "normalize_folder_path",
+    "restore_camera",
+    "update_camera",
+    "update_zone",
+]

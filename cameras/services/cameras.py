@@ -1,0 +1,156 @@
+"""Making, changing, deleting and restoring cameras."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from cameras.folders import LONGEST_NAME, slugify_folder
+from cameras.models import Camera
+from cameras.results import SilenceResult
+from siteadmin.core.clean import clean_text
+from siteadmin.core.exceptions import (
+    CameraNotFoundError,
+    DuplicateResourceError,
+    ProcessingError,
+    ValidationError,
+)
+
+logger = structlog.get_logger(__name__)
+
+_TAKEN = {
+    "camera_name_unique": ("name", "A camera with this name exists already"),
+    "cameras_camera_pkey": ("id", "A camera with this id exists already, perhaps a deleted one"),
+    "cameras_camera_folder_path_key": ("folder_path", "A camera has this folder already, perhaps a deleted one"),
+}
+
+
+def find_or_create_camera(folders: Sequence[str]) -> tuple[Camera, int]:
+    """Give the camera of a path of folders below the camera root, made if need be, and how many folders are its own.
+
+    The deepest folder that a camera names as its own counts, else the top one, whose name gives the id. However many
+    processes meet a new folder at once, one camera comes of it. It may be a deleted one.
+    """
+    paths = [_storable("/".join(folders[:depth])) for depth in range(1, len(folders) + 1)]
+    camera = Camera.objects.get_by_deepest_folder(paths)
+    if camera is not None:
+        return camera, camera.folder_path.count("/") + 1
+    camera_id = slugify_folder(folders[0])
+    camera = Camera.objects.get_by_id(camera_id)
+    if camera is not None:
+        return camera, 1
+    plain = clean_text(folders[0]).strip()[:LONGEST_NAME] or camera_id
+    for name in (plain, f"{plain[: LONGEST_NAME - len(camera_id) - 3]} ({camera_id})"):
+        Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=paths[0])
+        camera = Camera.objects.get_by_id(camera_id) or Camera.objects.get_by_folder_path(paths[0])
+        if camera is not None:
+            logger.info("camera_created", camera=camera.pk, folder=paths[0])
+            return camera, 1
+    raise ProcessingError(f"No camera could be made for the folder '{paths[0]}'")
+
+
+def create_camera(*, fields: dict[str, Any]) -> Camera:
+    """Create a camera; the id comes from the name and the folder from the id where these are not given.
+
+    Its folder is made, if it can be. Raises DuplicateResourceError for a taken id, name or folder, ValidationError
+    for a folder that lies outside the camera root.
+    """
+    values = dict(fields)
+    camera_id = values.pop("id", None) or slugify_folder(values["name"])
+    folder = normalize_folder_path(values.pop("folder_path", None) or camera_id)
+    camera = Camera(id=camera_id, folder_path=folder, **values)
+    with _taken_is_a_conflict(camera):
+        Camera.objects.insert(camera)
+    try:
+        (settings.CAMERA_ROOT / folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("folder_not_made", camera=camera.pk, folder=folder, error=str(error))
+    camera.refresh_from_db()
+    return camera
+
+
+def update_camera(camera: Camera, *, fields: dict[str, Any]) -> Camera:
+    """Change these fields of a camera, and nothing that another process sets; raises as `create_camera` does."""
+    values = dict(fields)
+    if values.pop("id", camera.pk) != camera.pk:
+        raise _field_error("id", "A camera's id does not change")
+    if "folder_path" in values:
+        values["folder_path"] = normalize_folder_path(values["folder_path"])
+    for name, value in values.items():
+        setattr(camera, name, value)
+    if values:
+        with _taken_is_a_conflict(camera):
+            Camera.objects.save_fields(camera, fields=values)
+    camera.refresh_from_db()
+    return camera
+
+
+def delete_camera(camera_id: str) -> None:
+    """Delete a camera softly: its pictures and events are hidden, what comes in its folder stays there."""
+    if not Camera.objects.mark_deleted(camera_id):
+        raise CameraNotFoundError(camera_id)
+
+
+def restore_camera(camera_id: str) -> Camera:
+    """Undo a deletion; restoring a camera that is not deleted changes nothing.
+
+    Raises CameraNotFoundError, and DuplicateResourceError where its name has been given to another camera.
+    """
+    camera = Camera.objects.get_by_id(camera_id)
+    if camera is None:
+        raise CameraNotFoundError(camera_id)
+    with _taken_is_a_conflict(camera):
+        Camera.objects.unmark_deleted(camera_id)
+    camera.refresh_from_db()
+    return camera
+
+
+def mark_silent_cameras() -> SilenceResult:
+    """Set those cameras offline that have been silent for longer than they may."""
+    return SilenceResult(went_offline=Camera.objects.mark_silent())
+
+
+def normalize_folder_path(value: str) -> str:
+    """Give a folder's path relative to the camera root; raises ValidationError where it leads elsewhere."""
+    root: Path = settings.CAMERA_ROOT
+    text = value.strip()
+    try:
+        # Text first, links after: neither may lead out.
+        path = Path(text) if Path(text).is_absolute() else root / text
+        relative = path.relative_to(root)
+        if not text or not relative.parts or any(part.startswith(".") for part in relative.parts):
+            raise ValueError
+        path.resolve().relative_to(root.resolve())
+    except (ValueError, OSError, RuntimeError) as error:
+        raise _field_error("folder_path", "The folder is one below the camera root") from error
+    return relative.as_posix()
+
+
+def _field_error(field: str, detail: str) -> ValidationError:
+    return ValidationError(f"{field}: {detail}", errors=[{"field": field, "code": "invalid", "detail": detail}])
+
+
+def _storable(folder: str) -> str:
+    """Give the path as the database can keep it; one that no encoding fits is told apart by its digest."""
+    clean = clean_text(folder, limit=255)
+    return clean if clean == folder else f"{clean[:180]} ({slugify_folder(folder)})"[:255]
+
+
+@contextmanager
+def _taken_is_a_conflict(camera: Camera) -> Iterator[None]:
+    """Turn the constraint that was hit into a DuplicateResourceError that names the field."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        taken = _TAKEN.get(getattr(diagnosis, "constraint_name", None) or "")
+        if taken is None:
+            raise
+        field, message = taken
+        value = camera.pk if field == "id" else getattr(camera, field)
+        raise DuplicateResourceError(message, details={"field": field, field: value}) from error

@@ -1,0 +1,266 @@
+"""Taking pictures in: from a folder, a command or an HTTP request, all the same way.
+
+1. The camera is that of the top folder below the camera root; an unknown folder makes one.
+2. The name, else EXIF, states the time; the content is decoded whole.
+3. The content goes into the storage, outside any transaction.
+4. One transaction writes the snapshot (the identity's constraint tells what was taken before), notes that the camera
+   showed itself, and asks for detection.
+5. Only then the original goes.
+
+Killed anywhere, the original is still there and the next try ends the same; nothing is lost or doubled.
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cameras.choices import SnapshotState, TimerPictures, Trigger
+from cameras.ingest.clock import choose_captured_at, format_stated
+from cameras.ingest.decode import DecodedPicture, UndecodableError, decode_picture
+from cameras.ingest.names import NameFacts, read_name
+from cameras.models import Camera, Snapshot
+from cameras.results import IntakeOutcome, IntakeResult
+from cameras.services.cameras import find_or_create_camera
+from siteadmin.core import media
+from siteadmin.core.clean import clean_text
+from siteadmin.core.pipeline import Step, dispatch
+
+logger = structlog.get_logger(__name__)
+
+LONGEST_NAME = 255
+CHANGED = "The file changed while it was read."
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """One upload whose bytes are in memory."""
+
+    camera: Camera
+    name: str
+    data: bytes
+    stated: datetime | None
+    """What the client states; None: the name or EXIF may."""
+    file_time: datetime | None
+    seen_at: datetime | None
+    """When the camera showed itself by it; None: now."""
+    final: bool
+
+
+def accept_upload(
+    path: Path,
+    *,
+    camera: Camera | None = None,
+    name: str | None = None,
+    keep_original: bool | None = None,
+    final: bool = True,
+    live: bool = True,
+) -> IntakeResult:
+    """Take in one file; a database or storage that fails raises and leaves the file for another try.
+
+    Without `camera` it is that of the top folder below CAMERA_ROOT, and `name` the path below that folder.
+    `keep_original`: leave the file (default: INGEST_KEEP_ORIGINALS).
+    `final`: a file that does not decode has failed; otherwise it is UNDECIDED, as is one that changes meanwhile.
+    `live`: the camera sends now, so that it counts as online; not so for an archive.
+    """
+    keep = settings.INGEST_KEEP_ORIGINALS if keep_original is None else keep_original
+    if camera is None:
+        parts = _parts_below_root(path)
+        if len(parts) < 2:
+            return IntakeResult(IntakeOutcome.IGNORED, reason="The file lies in no camera's folder.")
+        camera, depth = find_or_create_camera(parts[:-1])
+        name = name or "/".join(parts[depth:])
+        root = settings.CAMERA_ROOT
+    else:
+        root = path.parent
+    if camera.deleted_at is not None:
+        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason="The camera is deleted.")
+    try:
+        opened = _open_plainly(path, root=root)
+    except FileNotFoundError:
+        return IntakeResult(IntakeOutcome.GONE, camera_id=camera.pk)
+    if opened is None:
+        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason="It is a link or no plain file.")
+    with os.fdopen(opened, "rb") as file:
+        before = os.fstat(opened)
+        # One byte more than is taken, so that a file which grew meanwhile is not cut.
+        data = file.read(settings.MAX_UPLOAD_BYTES + 1)
+        changed = _mark(os.fstat(opened)) != _mark(before)
+    if changed:
+        return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=camera.pk, reason=CHANGED)
+    file_time = datetime.fromtimestamp(before.st_mtime, tz=UTC)
+    upload = _Upload(
+        camera=camera,
+        name=name or path.name,
+        data=data,
+        stated=None,
+        file_time=file_time,
+        seen_at=None if live else file_time,
+        final=final,
+    )
+    result = _take_in(upload) if len(data) <= settings.MAX_UPLOAD_BYTES else _keep_oversized(upload, path)
+    if result.settled and not keep:
+        _remove(path, before)
+    return result
+
+
+def accept_picture(data: bytes, *, camera: Camera, name: str, captured_at: datetime | None = None) -> IntakeResult:
+    """Take in a picture that a client sent; `captured_at` (aware) is the time that the client states."""
+    upload = _Upload(
+        camera=camera, name=name, data=data, stated=captured_at, file_time=None, seen_at=None, final=True
+    )  # fmt: skip
+    return _take_in(upload)
+
+
+def _parts_below_root(path: Path) -> tuple[str, ...]:
+    """Give the parts of the path below the camera root; none for a file that lies elsewhere."""
+    try:
+        parts = path.absolute().relative_to(settings.CAMERA_ROOT).parts
+    except ValueError:
+        return ()
+    return () if ".." in parts else parts
+
+
+def _open_plainly(path: Path, *, root: Path) -> int | None:
+    """Open a regular file that no link below the root leads to; None for anything else."""
+    if path.is_symlink() or not path.parent.resolve().is_relative_to(root.resolve()):
+        return None
+    # A named pipe would hold us up for ever without O_NONBLOCK.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return handle
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _remove(path: Path, taken: os.stat_result) -> None:
+    """Remove what was taken; a file that was overwritten meanwhile is a new picture and stays."""
+    try:
+        if _mark(path.lstat()) == _mark(taken):
+            path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.warning("original_not_removed", path=str(path), error=str(error))
+
+
+def _take_in(upload: _Upload) -> IntakeResult:
+    facts = read_name(upload.name)
+    sha256 = hashlib.sha256(upload.data).hexdigest()
+    stated = upload.stated or facts.stated
+    if stated is not None:
+        # What is sent again need not be decoded again.
+        known = _find(upload, sha256, stated)
+        if known is not None:
+            return known
+    try:
+        picture = decode_picture(upload.data)
+    except UndecodableError as error:
+        if not upload.final:
+            return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=upload.camera.pk, reason=str(error))
+        file = media.store(
+            BytesIO(upload.data), sha256=sha256, suffix=_suffix(upload), prefix=settings.FAILED_ROOT_NAME
+        )
+        return _record_failed(upload, facts, sha256=sha256, size=len(upload.data), file=file, reason=str(error))
+    file = media.store(BytesIO(upload.data), sha256=sha256, suffix=picture.suffix)
+    return _record(
+        _whole_snapshot(upload, facts, picture, sha256=sha256, file=file), upload, stated or picture.exif_time
+    )
+
+
+def _keep_oversized(upload: _Upload, path: Path) -> IntakeResult:
+    limit = settings.MAX_UPLOAD_BYTES
+    reason = f"The file is too large: at most {limit} bytes are taken."
+    if not upload.final:
+        return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=upload.camera.pk, reason=reason)
+    try:
+        file = media.keep_aside(path, folder=settings.FAILED_ROOT_NAME, keep_original=True)
+    except media.ContentMismatchError:
+        return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=upload.camera.pk, reason=CHANGED)
+    return _record_failed(
+        upload, read_name(upload.name), sha256=Path(file).stem, size=path.stat().st_size, file=file, reason=reason
+    )
+
+
+def _suffix(upload: _Upload) -> str:
+    suffix = Path(upload.name).suffix.lower()
+    return suffix if media.SUFFIX.fullmatch(suffix) else ".bin"
+
+
+def _whole_snapshot(upload: _Upload, facts: NameFacts, picture: DecodedPicture, *, sha256: str, file: str) -> Snapshot:
+    skipped = facts.trigger == Trigger.TIMER and upload.camera.timer_pictures != TimerPictures.DETECT
+    snapshot = Snapshot(
+        trigger=facts.trigger,
+        sha256=sha256,
+        file=file,
+        size=len(upload.data),
+        width=picture.width,
+        height=picture.height,
+    )
+    if skipped:
+        snapshot.state, snapshot.due_at = SnapshotState.SKIPPED, None
+    return snapshot
+
+
+def _record_failed(
+    upload: _Upload, facts: NameFacts, *, sha256: str, size: int, file: str, reason: str
+) -> IntakeResult:
+    logger.warning("picture_failed", camera=upload.camera.pk, name=upload.name, reason=reason)
+    snapshot = Snapshot(
+        trigger=facts.trigger,
+        sha256=sha256,
+        file=file,
+        size=size,
+        state=SnapshotState.FAILED,
+        error=reason,
+        due_at=None,
+    )
+    return _record(snapshot, upload, upload.stated or facts.stated)
+
+
+def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> IntakeResult:
+    """Write the snapshot with all that follows from it, or find the one that was first."""
+    camera = upload.camera
+    snapshot.camera = camera
+    snapshot.name = clean_text(upload.name)[-LONGEST_NAME:]
+    snapshot.stated_at = format_stated(stated)
+    snapshot.captured_at = choose_captured_at(
+        stated=stated,
+        file_time=upload.file_time,
+        zone=camera.zone_info,
+        arrived_at=timezone.now(),
+    )
+    try:
+        with transaction.atomic():
+            Snapshot.objects.insert(snapshot)
+            Camera.objects.note_seen(camera.pk, seen_at=upload.seen_at)
+            if snapshot.state == SnapshotState.RECEIVED:
+                dispatch(Step.DETECT, snapshot.pk)
+    except IntegrityError:
+        known = _find(upload, snapshot.sha256, stated)
+        if known is None:
+            raise
+        return known
+    outcome = IntakeOutcome.FAILED if snapshot.state == SnapshotState.FAILED else IntakeOutcome.STORED
+    return IntakeResult(outcome, snapshot_id=snapshot.pk, camera_id=camera.pk, reason=snapshot.error)
+
+
+def _find(upload: _Upload, sha256: str, stated: datetime | None) -> IntakeResult | None:
+    """Give the outcome of an upload that was taken before, or None."""
+    known = Snapshot.objects.get_by_identity(camera_id=upload.camera.pk, sha256=sha256, stated_at=format_stated(stated))
+    if known is None:
+        return None
+    Camera.objects.note_seen(upload.camera.pk, seen_at=upload.seen_at)
+    return IntakeResult(IntakeOutcome.DUPLICATE, snapshot_id=known.pk, camera_id=known.camera_id, reason=known.error)
