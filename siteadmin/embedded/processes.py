@@ -1,5 +1,6 @@
 """Which processes serve a data directory; a pid in a file is never believed on its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,20 @@ def serving(data: Path, *, programs: frozenset[str], hint: int | None) -> dict[i
         except OSError:  # it ended meanwhile, or it is not ours to look at
             continue
     return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process has this pid and is more than the remains of one that ended."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _parent(entry: Path) -> int:

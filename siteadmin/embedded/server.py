@@ -13,7 +13,7 @@ from typing import ClassVar, NoReturn
 
 from siteadmin.embedded.account import Account, account_for, die_with_parent
 from siteadmin.embedded.errors import EmbeddedError
-from siteadmin.embedded.processes import serving
+from siteadmin.embedded.processes import is_alive, serving
 from siteadmin.embedded.state import POLL_SECONDS, Endpoint, Ownership, exclusive, identity, is_free, run_folder
 
 START_SECONDS = 120.0  # crash recovery of a busy database takes its time
@@ -140,10 +140,11 @@ class Server(ABC):
     def _start(self) -> Endpoint:
         for _ in range(PORT_ATTEMPTS):
             account = self._folders()
+            started = None
             if self._main_pid() is None or self._endpoint_is_lost():
                 self._halt()
-                self._start_daemon(self._prepared(account, move_port=True), account=account)
-            endpoint = self._await_start()
+                started = self._start_daemon(self._prepared(account, move_port=True), account=account)
+            endpoint = self._await_start(started)
             if endpoint is not None:
                 return endpoint
             failed = Endpoint.load(self._state)
@@ -173,7 +174,7 @@ class Server(ABC):
         endpoint.save(self._state)
         return endpoint
 
-    def _start_daemon(self, endpoint: Endpoint, *, account: Account) -> None:
+    def _start_daemon(self, endpoint: Endpoint, *, account: Account) -> int:
         launch = self.launch(endpoint, account=account)
         if self.log.exists() and self.log.stat().st_size > LOG_KEPT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -194,13 +195,15 @@ class Server(ABC):
                 **account.popen_options(),
             )
         self._pid_file.write_bytes(started.stdout)
+        return int(started.stdout)
 
-    def _await_start(self) -> Endpoint | None:
+    def _await_start(self, started: int | None) -> Endpoint | None:
+        """Wait for the server; None where it has ended (its pid file comes later than its process)."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if (endpoint := self._living()) is not None:
                 return endpoint
-            if self._main_pid() is None:
+            if not (started is not None and is_alive(started)) and self._main_pid() is None:
                 return self._living()
             time.sleep(POLL_SECONDS)
         raise EmbeddedError(f"{self.title} has not answered for {START_SECONDS:g} s; see {self.log}")

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -30,9 +32,6 @@ def main() -> int:
 
 def _collect_static() -> None:
     """Gather static files where one has changed since the last time."""
-    from django.conf import settings  # noqa: PLC0415 - settings are read only once main() can report a bad one
-    from django.contrib.staticfiles.finders import get_finders  # noqa: PLC0415
-
     digest = hashlib.sha256()
     for finder in get_finders():
         for name, storage in finder.list([]):

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from supervisor import events
-from supervisor.compat import as_string
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
-from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from siteadmin.embedded.account import die_with_parent
@@ -143,7 +141,4 @@ def _value(text: str) -> str:
     """Escape a value of the configuration; raises ValueError for what its format cannot hold."""
     if any(sign in text for sign in ("\n", " ;", " #", "\t;", "\t#")):
         raise ValueError(f"the path of the checkout must not contain a space before ; or #: {text}")
-    return as_string(text.replace("%", "%%"))
-
-
-__all__ = ["Options", "Runner", "SupervisorStates", "configuration", "supervise"]
+    return text.replace("%", "%%")
