@@ -27,7 +27,7 @@ from siteadmin.core.repository import Repository, RepositoryQuerySet
 if TYPE_CHECKING:
     from cameras.models import Camera, Snapshot, Zone
 
-HAS_PICTURE = ~Q(state=SnapshotState.FAILED) & Q(media_type=MediaType.IMAGE)
+HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
 """Snapshots whose picture decodes."""
 
 
@@ -194,7 +194,48 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         """Tell whether any picture came that the demo did not draw."""
         return self.get_queryset().filter(camera__demo=False).exists()
 
+    def picture_before(self, snapshot: "Snapshot", *, within: timedelta) -> "Snapshot | None":
+        """Give the same camera's last whole picture before this one, no older than `within`; or None."""
+        pictures = self.get_queryset().filter(
+            HAS_PICTURE,
+            camera_id=snapshot.camera_id,
+            captured_at__lt=snapshot.captured_at,
+            captured_at__gte=snapshot.captured_at - within,
+        )
+        return pictures.order_by("-captured_at", "-id").first()
+
+    def wait_again(self, snapshot_id: int) -> bool:
+        """Let a whole picture whose detection failed for good wait once more; False for any other."""
+        return bool(
+            self.get_queryset()
+            .filter(pk=snapshot_id, state=SnapshotState.FAILED, width__isnull=False)
+            .update(
+                state=SnapshotState.RECEIVED, error="", attempts=0, due_at=Now(), swept_at=None, claim_token=None
+            )
+        )
+
     def get_latest_picture(self, camera_id: str) -> "Snapshot | None":
         """Give a camera's newest whole picture, or None."""
         pictures = self.get_queryset().filter(HAS_PICTURE, camera_id=camera_id)
         return pictures.order_by("-captured_at", "-id").first()
+
+    def picture_before(self, snapshot: "Snapshot", *, within: timedelta) -> "Snapshot | None":
+        """Give the camera's newest whole picture of the same size from shortly before this one, or None."""
+        pictures = self.get_queryset().filter(
+            HAS_PICTURE,
+            camera_id=snapshot.camera_id,
+            width=snapshot.width,
+            height=snapshot.height,
+            captured_at__lt=snapshot.captured_at,
+            captured_at__gte=snapshot.captured_at - within,
+        )
+        return pictures.order_by("-captured_at", "-id").first()
+
+    def wait_again(self, snapshot_id: int) -> bool:
+        """Make a snapshot that failed wait for detection anew; False where it did not fail."""
+        failed = self.get_queryset().filter(pk=snapshot_id, state=SnapshotState.FAILED)
+        return bool(
+            failed.update(
+                state=SnapshotState.RECEIVED, error="", due_at=Now(), attempts=0, claim_token=None, swept_at=None
+            )
+        )
