@@ -7,6 +7,15 @@ from django.db import models
 EVALUATE_LEASE = timedelta(seconds=60)
 """How long one worker may take to judge all rules for one event."""
 
+BEFORE_WITHIN = timedelta(minutes=2)
+"""How old a camera's previous picture may be for motion; later, light and shadows have moved as well."""
+GROUPING_LOCK = 0x45564E54
+"""First half of the advisory lock under which a camera's detections are grouped ("EVNT"); the second is the camera."""
+CLOSE_AT_ONCE = 500
+"""Events that one run of closing takes; the next run, 2 s later, goes on."""
+REPETITION_LOOKBACK = timedelta(hours=2)
+"""How far back earlier events of a camera count for a score."""
+
 MEDIUM_FROM, HIGH_FROM, CRITICAL_FROM = 30, 60, 85
 """Lowest scores of the levels above low."""
 

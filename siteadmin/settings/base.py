@@ -129,7 +129,7 @@ RETENTION_DAYS = env.integer("RETENTION_DAYS", default=30, maximum=36_500)
 DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, minimum=0.01, maximum=3600)
 DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
 OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
-DETECTOR = "opencv"
+DETECTOR = env.text("DETECTOR", "opencv")
 DEMO = env.boolean("DEMO", default=True)
 ADMIN_PASSWORD = env.text("SITEADMIN_ADMIN_PASSWORD")
 
@@ -198,6 +198,7 @@ TEMPLATES = [
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing folder
 STATICFILES_DIRS = [ROOT / "static"]
 
 LANGUAGE_CODE = "en"
@@ -325,6 +326,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "core.sweep",
         "schedule": 2.0,
         # Sweeps asked for while every worker is busy do not pile up, and nobody reads their results.
+        "options": {"expires": 10, "ignore_result": True},
+    },
+    "close_idle": {
+        "task": "events.close_idle",
+        "schedule": 2.0,
         "options": {"expires": 10, "ignore_result": True},
     },
 }

@@ -1,0 +1,47 @@
+"""What the steps of this app give back."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from siteadmin.core.results import register_result
+
+
+class DetectionOutcomeKind(StrEnum):
+    """What became of one look at a snapshot."""
+
+    DETECTED = "detected"
+    NOT_DUE = "not_due"
+    LEASE_LOST = "lease_lost"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class DetectionRunResult:
+    """What detection made of one snapshot: how many objects were kept, and the events that grew by them."""
+
+    snapshot_id: int
+    outcome: str
+    detections: int = 0
+    event_ids: tuple[int, ...] = ()
+    error: str | None = None
+    retry_in_seconds: float | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class CloseResult:
+    """Which idle events one run closed."""
+
+    event_ids: tuple[int, ...] = ()
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class RetentionResult:
+    """How much one run removed for its age."""
+
+    snapshots: int = 0
+    events: int = 0
+    files: int = 0

@@ -1,0 +1,172 @@
+"""Looks at one snapshot and records what is on it: claimed, asked outside any transaction, recorded in one."""
+
+import uuid
+from datetime import timedelta
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.expressions import Combinable
+
+from cameras.choices import (
+    DETECT_LEASE,
+    DETECT_MAX_ATTEMPTS,
+    DETECT_RETRY_BASE,
+    SnapshotState,
+)
+from cameras.models import Snapshot
+from events.choices import BEFORE_WITHIN
+from events.detectors import registry
+from events.detectors.base import FoundObject, Picture
+from events.exceptions import PictureNotUsableError
+from events.models import Detection
+from events.results import DetectionOutcomeKind, DetectionRunResult
+from events.services import zoning
+from events.services.analysis import score_events
+from events.services.grouping import assign_to_events, lock_camera
+from siteadmin.core import media
+from siteadmin.core.breaker import CircuitBreaker
+from siteadmin.core.clean import clean_json, clean_text
+from siteadmin.core.exceptions import CircuitBreakerOpenError, DetectorUnavailableError, MediaNotFoundError
+from siteadmin.core.pipeline import Step, dispatch
+from siteadmin.core.retry import backoff, bury
+
+logger = structlog.get_logger(__name__)
+
+
+def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
+    """Ask the detector about a waiting snapshot and record its detections, their events and scores.
+
+    Safe to run any number of times at once: one run claims the snapshot, and one that lost its claim records nothing.
+    """
+    token = Snapshot.objects.claim(snapshot_id, lease=DETECT_LEASE, state=SnapshotState.DETECTING)
+    if token is None:
+        return DetectionRunResult(snapshot_id, DetectionOutcomeKind.NOT_DUE)
+    snapshot = Snapshot.objects.get_by_id(snapshot_id)
+    if snapshot is None:
+        return DetectionRunResult(snapshot_id, DetectionOutcomeKind.NOT_DUE)
+    if snapshot.attempts > DETECT_MAX_ATTEMPTS:
+        # Attempts are counted at the claim: this one ended its worker every time, so it is not tried once more.
+        return _give_up(snapshot, token=token, error=snapshot.error or "Every worker that looked at it died")
+    try:
+        found = ask_detector(_picture_of(snapshot))
+    except PictureNotUsableError as error:
+        return _fail(snapshot, token=token, error=str(error))
+    except CircuitBreakerOpenError as error:
+        return _hold_back(snapshot, token=token, error=error)
+    except SoftTimeLimitExceeded:
+        return _retry(snapshot, token=token, error="The detector took too long")
+    except (DetectorUnavailableError, MediaNotFoundError, OSError) as error:
+        return _retry(snapshot, token=token, error=str(error))
+    return _record(snapshot, token=token, found=found)
+
+
+def ask_detector(picture: Picture) -> list[FoundObject]:
+    """Give the objects on a picture that are sure enough, highest confidence first; stores nothing.
+
+    PictureNotUsableError, DetectorUnavailableError, or CircuitBreakerOpenError after failures in a row.
+    """
+    detector = registry.get_detector()
+    breaker = CircuitBreaker(f"detector:{detector.name}", counts=(DetectorUnavailableError, SoftTimeLimitExceeded))
+    found = breaker.call(lambda: detector.detect(picture))
+    return [one for one in found if one.confidence >= settings.DETECTION_CONFIDENCE_THRESHOLD]
+
+
+def revive_snapshot(snapshot_id: int) -> bool:
+    """Make a snapshot that failed for good wait for detection again; False where it did not fail."""
+    return Snapshot.objects.wait_again(snapshot_id)
+
+
+def _picture_of(snapshot: Snapshot) -> Picture:
+    before = Snapshot.objects.picture_before(snapshot, within=BEFORE_WITHIN)
+    with media.open_file(snapshot.file) as file:
+        data = file.read()
+    earlier = None
+    if before is not None:
+        try:
+            with media.open_file(before.file) as file:
+                earlier = file.read()
+        except (MediaNotFoundError, OSError):
+            logger.info("picture_before_unreadable", snapshot=snapshot.pk, before=before.pk)
+    return Picture(data, before=earlier)
+
+
+def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject]) -> DetectionRunResult:
+    zones = zoning.enabled_zones(snapshot.camera_id) if found else []
+    detections = [
+        Detection(
+            snapshot=snapshot,
+            camera_id=snapshot.camera_id,
+            object_type=one.object_type,
+            confidence=one.confidence,
+            x=one.x,
+            y=one.y,
+            width=one.width,
+            height=one.height,
+            frame_width=one.frame_width,
+            frame_height=one.frame_height,
+            zones=zoning.zones_of_box(zones, one),
+            attributes=clean_json(dict(one.attributes)),
+            detected_at=snapshot.captured_at,
+        )
+        for one in found
+    ]
+    with transaction.atomic():
+        if detections:
+            lock_camera(snapshot.camera_id)
+        if not Snapshot.objects.finish(snapshot.pk, token=token, state=SnapshotState.DETECTED, error=""):
+            return DetectionRunResult(snapshot.pk, DetectionOutcomeKind.LEASE_LOST)
+        event_ids = assign_to_events(snapshot.camera_id, detections)
+        score_events(event_ids)
+        for event_id in event_ids:
+            dispatch(Step.EVALUATE, event_id)
+    return DetectionRunResult(
+        snapshot.pk, DetectionOutcomeKind.DETECTED, detections=len(detections), event_ids=tuple(event_ids)
+    )
+
+
+def _retry(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunResult:
+    if snapshot.attempts >= DETECT_MAX_ATTEMPTS:
+        return _give_up(snapshot, token=token, error=error)
+    wait = backoff(snapshot.attempts, base=DETECT_RETRY_BASE)
+    return _postpone(snapshot, token=token, wait=wait, error=error, attempts=snapshot.attempts)
+
+
+def _hold_back(snapshot: Snapshot, *, token: uuid.UUID, error: CircuitBreakerOpenError) -> DetectionRunResult:
+    """Wait until the breaker lets calls pass; nobody was asked, so it counts as no attempt."""
+    # Spread over some time, so that not every waiting picture knocks at once.
+    wait = timedelta(seconds=error.retry_after or 1.0) + backoff(1, base=DETECT_RETRY_BASE)
+    return _postpone(snapshot, token=token, wait=wait, error=str(error), attempts=F("attempts") - 1)
+
+
+def _postpone(
+    snapshot: Snapshot, *, token: uuid.UUID, wait: timedelta, error: str, attempts: int | Combinable
+) -> DetectionRunResult:
+    kept = Snapshot.objects.postpone(
+        snapshot.pk, token=token, wait=wait, state=SnapshotState.RECEIVED, error=clean_text(error), attempts=attempts
+    )
+    logger.warning("detection_postponed", snapshot=snapshot.pk, wait=wait.total_seconds(), error=error)
+    return DetectionRunResult(
+        snapshot.pk,
+        DetectionOutcomeKind.POSTPONED if kept else DetectionOutcomeKind.LEASE_LOST,
+        error=error,
+        retry_in_seconds=wait.total_seconds() if kept else None,
+    )
+
+
+def _fail(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunResult:
+    failed = Snapshot.objects.finish(snapshot.pk, token=token, state=SnapshotState.FAILED, error=clean_text(error))
+    outcome = DetectionOutcomeKind.FAILED if failed else DetectionOutcomeKind.LEASE_LOST
+    return DetectionRunResult(snapshot.pk, outcome, error=error)
+
+
+def _give_up(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunResult:
+    with transaction.atomic():
+        result = _fail(snapshot, token=token, error=error)
+        if result.outcome == DetectionOutcomeKind.FAILED:
+            payload = {"camera": snapshot.camera_id, "name": snapshot.name}
+            attempts = min(snapshot.attempts, DETECT_MAX_ATTEMPTS)
+            bury(Step.DETECT, snapshot.pk, error=error, attempts=attempts, payload=payload)
+    return result

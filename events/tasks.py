@@ -1,0 +1,20 @@
+"""The steps of this app as Celery runs them."""
+
+from celery import shared_task
+
+from events.results import CloseResult, DetectionRunResult
+from events.services.closing import close_idle_events
+from events.services.detection import detect_snapshot
+from siteadmin.core.pipeline import Step
+
+
+@shared_task(name=Step.DETECT.value)
+def detect(snapshot_id: int) -> DetectionRunResult:
+    """Look at one snapshot."""
+    return detect_snapshot(snapshot_id)
+
+
+@shared_task(name="events.close_idle")
+def close_idle() -> CloseResult:
+    """Close events that have fallen idle; beat runs it every few seconds."""
+    return close_idle_events()
