@@ -104,6 +104,12 @@ class HttpServer:
             assert came, f"{len(self.requests)} requests came, {count} were awaited"
             return list(self.requests)
 
+    @property
+    def open_connections(self) -> int:
+        """Count the connections that are open now."""
+        with self._changed:
+            return len(self._connections)
+
     def __enter__(self) -> Self:
         self._start(self._accept)
         return self
@@ -163,9 +169,9 @@ class HttpServer:
         except OSError:
             return
         finally:
+            connection.close()
             with self._changed:
                 self._connections.discard(connection)
-            connection.close()
 
     def _read_request(self, connection: socket.socket, number: int) -> Received | None:
         buffer = b""
