@@ -53,11 +53,6 @@ class CameraQuerySet(RepositoryQuerySet["Camera"]):
         newest = snapshot.objects.pictures().filter(camera=OuterRef("pk")).order_by("-captured_at", "-id")
         return self.annotate(latest_snapshot_id=Subquery(newest.values("pk")[:1]))
 
-    def demo_created_after(self, when: datetime | None) -> Self:
-        """Keep the demo's cameras, those made after this time where one is given."""
-        demo = self.filter(demo=True)
-        return demo if when is None else demo.filter(created_at__gt=when)
-
 
 _CameraRepository = Repository.from_queryset(CameraQuerySet)
 
@@ -72,6 +67,11 @@ class CameraRepository(_CameraRepository["Camera"]):
     def get_by_folder_path(self, folder_path: str) -> "Camera | None":
         """Give the camera of this folder, deleted ones included, or None."""
         return self.get_queryset().filter(folder_path=folder_path).first()
+
+    def demo_created_after(self, start: datetime | None) -> Sequence["Camera"]:
+        """Give the demo's cameras made after this time, or all of them."""
+        cameras = self.get_queryset().filter(demo=True)
+        return list(cameras if start is None else cameras.filter(created_at__gt=start))
 
     def get_by_deepest_folder(self, folder_paths: Sequence[str]) -> "Camera | None":
         """Give the camera whose folder is the longest of these paths, deleted ones included, or None."""
@@ -194,26 +194,6 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         """Tell whether any picture came that the demo did not draw."""
         return self.get_queryset().filter(camera__demo=False).exists()
 
-    def picture_before(self, snapshot: "Snapshot", *, within: timedelta) -> "Snapshot | None":
-        """Give the same camera's last whole picture before this one, no older than `within`; or None."""
-        pictures = self.get_queryset().filter(
-            HAS_PICTURE,
-            camera_id=snapshot.camera_id,
-            captured_at__lt=snapshot.captured_at,
-            captured_at__gte=snapshot.captured_at - within,
-        )
-        return pictures.order_by("-captured_at", "-id").first()
-
-    def wait_again(self, snapshot_id: int) -> bool:
-        """Let a whole picture whose detection failed for good wait once more; False for any other."""
-        return bool(
-            self.get_queryset()
-            .filter(pk=snapshot_id, state=SnapshotState.FAILED, width__isnull=False)
-            .update(
-                state=SnapshotState.RECEIVED, error="", attempts=0, due_at=Now(), swept_at=None, claim_token=None
-            )
-        )
-
     def get_latest_picture(self, camera_id: str) -> "Snapshot | None":
         """Give a camera's newest whole picture, or None."""
         pictures = self.get_queryset().filter(HAS_PICTURE, camera_id=camera_id)
@@ -232,8 +212,8 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         return pictures.order_by("-captured_at", "-id").first()
 
     def wait_again(self, snapshot_id: int) -> bool:
-        """Make a snapshot that failed wait for detection anew; False where it did not fail."""
-        failed = self.get_queryset().filter(pk=snapshot_id, state=SnapshotState.FAILED)
+        """Make a whole picture whose detection failed wait for it anew; False for any other."""
+        failed = self.get_queryset().filter(HAS_PICTURE, pk=snapshot_id, state=SnapshotState.FAILED)
         return bool(
             failed.update(
                 state=SnapshotState.RECEIVED, error="", due_at=Now(), attempts=0, claim_token=None, swept_at=None
