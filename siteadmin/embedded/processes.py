@@ -34,16 +34,13 @@ def serving(data: Path, *, programs: frozenset[str], hint: int | None) -> dict[i
 
 def is_alive(pid: int) -> bool:
     """Whether a process has this pid and is more than the remains of one that ended."""
-    if sys.platform == "linux":
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-        except (FileNotFoundError, ProcessLookupError):
-            return False
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        if sys.platform != "linux":
+            os.kill(pid, 0)
+            return True
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
 
 
 def _parent(entry: Path) -> int:
