@@ -45,7 +45,7 @@ def programs_of(site: Site) -> list[Program]:
     python = sys.executable
     embedded = [python, "-m", "siteadmin.embedded"]
     manage = [python, "manage.py"]
-    celery = [python, "-m", "celery", "--quiet", "-A", "siteadmin"]
+    celery = [python, "-m", "celery", "--quiet", "--skip-checks", "-A", "siteadmin"]  # prepare.py has checked
     worker = [*celery, "worker", "--loglevel=INFO"]
     table = [
         Program(
