@@ -69,17 +69,17 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class BasicKeyAuthentication(ApiKeyAuthentication):
-    """Also HTTP Basic with the key as password, whatever the user name: all that many cameras can send."""
+    """HTTP Basic with the key as password, whatever the user name: all that many cameras can send."""
 
     def authenticate_header(self, request: Request) -> str:
-        """Give the challenge of a 401."""
+        """Give the challenge of a 401; as the first authentication of its views it names both ways."""
         return f'{CHALLENGE}, Basic realm="siteadmin", charset="UTF-8"'
 
     def read_key(self, request: Request) -> str | None:
-        """Find the key in the headers."""
+        """Find the key in the header."""
         scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "basic":
-            return super().read_key(request)
+            return None
         try:
             decoded = base64.b64decode(credentials.strip(), validate=True).decode()
         except (binascii.Error, ValueError):
@@ -106,7 +106,11 @@ class StaffSessionAuthentication(SessionAuthentication):
             raise PermissionDenied("The CSRF token is missing or incorrect", code="csrf_failed") from error
 
 
-UPLOAD_AUTHENTICATION: list[type[BaseAuthentication]] = [BasicKeyAuthentication, StaffSessionAuthentication]
+UPLOAD_AUTHENTICATION: list[type[BaseAuthentication]] = [
+    BasicKeyAuthentication,
+    ApiKeyAuthentication,
+    StaffSessionAuthentication,
+]
 """`authentication_classes` of the views that take pictures."""
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -89,7 +90,7 @@ class LetterViewSet(CrudViewSet[DeadLetter]):
     serializer_class = LetterSerializer
     filterset_class = LetterFilter
     not_found = DeadLetterNotFoundError
-    camera_lookup = "queue"
+    camera_lookup: ClassVar[str | None] = "queue"
     ordering_fields: ClassVar = {"attempts": "attempts", "failed": "last_failed_at"}
     required_roles: ClassVar = {"note": Role.REVIEWER}
     query_parameters: ClassVar = {"note": {"loud"}}
@@ -134,6 +135,7 @@ class UploadViewSet(BaseViewSet[DeadLetter]):
         return Response({"by": str(request.user)}, status=202)
 
 
+@extend_schema(exclude=True)
 class RaisingView(APIView):
     """Raises what the test put here."""
 

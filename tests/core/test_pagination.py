@@ -183,7 +183,7 @@ def test_nulls_come_last_in_both_directions_and_none_is_lost(order: str, hours: 
     now = timezone.now()
     for n, hour in enumerate(hours):
         used_at = None if hour is None else now + timedelta(hours=hour)
-        ApiKey.objects.create(ApiKey(name=f"k{n}", key_hash=f"h{n}", role="viewer", last_used_at=used_at))
+        ApiKey.objects.save(ApiKey(name=f"k{n}", key_hash=f"h{n}", role="viewer", last_used_at=used_at))
 
     forward, cursor = [], ""
     backward: list[ApiKey] = []

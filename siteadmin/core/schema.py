@@ -1,0 +1,153 @@
+"""What the OpenAPI schema says of every path: who may ask, which parameters count, how refusals look."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.contrib.django_filters import DjangoFilterExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import OpenApiParameter
+
+from siteadmin.core.filters import MultiValueFilter
+from siteadmin.core.viewsets import PICKING_ACTIONS
+
+_TEXT = {"type": "string"}
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A problem document (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "details"],
+    "properties": {
+        "type": {**_TEXT, "format": "uri-reference", "description": "The page that explains it, or about:blank."},
+        "title": {**_TEXT, "description": "The status phrase."},
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": {**_TEXT, "format": "uri-reference", "description": "The request's path."},
+        "code": {**_TEXT, "examples": ["CAMERA_NOT_FOUND"]},
+        "request_id": {"type": ["string", "null"]},
+        "details": {"type": "object", "additionalProperties": True},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with each field; an empty field is the whole body.",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "detail"],
+                "properties": {"field": _TEXT, "code": _TEXT, "detail": _TEXT},
+            },
+        },
+    },
+}
+ALWAYS = {
+    "400": "The request is not valid",
+    "401": "Nobody we know is asking",
+    "403": "Not allowed",
+    "500": "A fault of the product",
+    "503": "A service behind it is down",
+}
+ONE = {"404": "There is none, or none to be seen"}
+CHANGING = {"409": "Conflicts with what is stored"}
+WITH_BODY = {"413": "The body is too large", "415": "The body's type is not read here"}
+
+
+class ApiSchema(AutoSchema):
+    """drf-spectacular's reading of a view, with what the base classes of the API add."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Add the parameters that a viewset names itself."""
+        action = getattr(self.view, "action", None)
+        further: Mapping[str, Any] = getattr(self.view, "query_parameters", {})
+        parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
+        if action in PICKING_ACTIONS and hasattr(self.view, "picked_fields"):
+            parameters.append(OpenApiParameter("fields", str, description="Fields to give, comma-separated."))
+        return parameters
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        # drf-spectacular has no public hook that sees all responses of an operation.
+        responses: dict[str, Any] = super()._get_response_bodies(direction)
+        for status, text in self._problems().items():
+            responses.setdefault(
+                status,
+                {
+                    "description": text,
+                    "content": {"application/problem+json": {"schema": self._problem_component().ref}},
+                },
+            )
+        return responses
+
+    def _problems(self) -> dict[str, str]:
+        problems = dict(ALWAYS)
+        if "{" in self.path:
+            problems |= ONE
+        if self.method in ("POST", "PATCH", "PUT", "DELETE"):
+            problems |= CHANGING
+        if self.method in ("POST", "PATCH", "PUT"):
+            problems |= WITH_BODY
+        return dict(sorted(problems.items()))
+
+    def _problem_component(self) -> ResolvedComponent:
+        component = ResolvedComponent(
+            name="Problem", type=ResolvedComponent.SCHEMA, schema=PROBLEM_SCHEMA, object="Problem"
+        )
+        self.registry.register_on_missing(component)
+        return component
+
+
+def strip_slashes(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
+    """Show each path once, without the slash that is optional."""
+    return [(path.rstrip("/") or "/", regex, method, callback) for path, regex, method, callback in endpoints]
+
+
+class FilterParameters(DjangoFilterExtension):
+    """Parameters that take several values are lists."""
+
+    target_class = "siteadmin.core.filters.StrictFilterBackend"
+    priority = 1
+
+    def resolve_filter_field(
+        self, auto_schema: Any, model: Any, filterset_class: Any, field_name: str, filter_field: Any
+    ) -> list[dict[str, Any]]:
+        """Describe one parameter."""
+        parent: Any = super()  # untyped
+        parameters = parent.resolve_filter_field(auto_schema, model, filterset_class, field_name, filter_field)
+        if isinstance(filter_field, MultiValueFilter):
+            for parameter in parameters:
+                parameter["schema"] = {"type": "array", "items": parameter["schema"]}
+                parameter["description"] = "Several: repeat it, or separate them by commas."
+        return list(parameters)
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    """Keys as bearer tokens or in their own header."""
+
+    target_class = "siteadmin.core.authentication.ApiKeyAuthentication"
+    name = ["bearerKey", "headerKey"]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        """Either will do."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """Describe both."""
+        return [{"type": "http", "scheme": "bearer"}, {"type": "apiKey", "in": "header", "name": "X-API-Key"}]
+
+
+class BasicKeyScheme(OpenApiAuthenticationExtension):
+    """Keys as the password of HTTP Basic."""
+
+    target_class = "siteadmin.core.authentication.BasicKeyAuthentication"
+    name = "basicKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": "http", "scheme": "basic", "description": "Any user name, the key as password."}
+
+
+class StaffSessionScheme(OpenApiAuthenticationExtension):
+    """The session cookie of the site."""
+
+    target_class = "siteadmin.core.authentication.StaffSessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
