@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from siteadmin.core.results import register_result
 
+CAMERA_IS_DELETED = "The camera is deleted."
+
 
 class IntakeOutcome(StrEnum):
     """What became of an upload."""

@@ -9,7 +9,7 @@ from cameras.services.cameras import (
     restore_camera,
     update_camera,
 )
-from cameras.services.intake import accept_picture, accept_upload
+from cameras.services.intake import accept_picture, accept_upload, parts_below_root
 from cameras.services.zones import create_zone, delete_zone, update_zone
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "find_or_create_camera",
     "mark_silent_cameras",
     "normalize_folder_path",
+    "parts_below_root",
     "restore_camera",
     "update_camera",
     "update_zone",

@@ -28,7 +28,7 @@ from cameras.ingest.clock import choose_captured_at, format_stated
 from cameras.ingest.decode import DecodedPicture, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, read_name
 from cameras.models import Camera, Snapshot
-from cameras.results import IntakeOutcome, IntakeResult
+from cameras.results import CAMERA_IS_DELETED, IntakeOutcome, IntakeResult
 from cameras.services.cameras import find_or_create_camera
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
@@ -73,7 +73,7 @@ def accept_upload(
     """
     keep = settings.INGEST_KEEP_ORIGINALS if keep_original is None else keep_original
     if camera is None:
-        parts = _parts_below_root(path)
+        parts = parts_below_root(path)
         if len(parts) < 2:
             return IntakeResult(IntakeOutcome.IGNORED, reason="The file lies in no camera's folder.")
         camera, depth = find_or_create_camera(parts[:-1])
@@ -82,7 +82,7 @@ def accept_upload(
     else:
         root = path.parent
     if camera.deleted_at is not None:
-        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason="The camera is deleted.")
+        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason=CAMERA_IS_DELETED)
     try:
         opened = _open_plainly(path, root=root)
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def accept_picture(data: bytes, *, camera: Camera, name: str, captured_at: datet
     return _take_in(upload)
 
 
-def _parts_below_root(path: Path) -> tuple[str, ...]:
+def parts_below_root(path: Path) -> tuple[str, ...]:
     """Give the parts of the path below the camera root; none for a file that lies elsewhere."""
     try:
         parts = path.absolute().relative_to(settings.CAMERA_ROOT).parts

@@ -334,5 +334,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 10, "ignore_result": True},
     },
+    "mark_silent": {
+        "task": "cameras.mark_silent",
+        "schedule": 10.0,
+        "options": {"expires": 10, "ignore_result": True},
+    },
 }
 CELERY_TIMEZONE = "UTC"

@@ -1,0 +1,361 @@
+"""Watches the camera root and hands every whole file on, once.
+
+Events of the kernel (inotify, through watchdog) tell at once what was closed or moved in. They are hints: what they
+miss, the walk at the start and the one every few seconds finds. A file stays where it is until it is taken, so
+stopping at any point loses nothing. One thread decides; a few take files in.
+"""
+
+import errno
+import os
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from django.db import InterfaceError, OperationalError, close_old_connections
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.inotify import InotifyObserver
+
+from cameras.ingest.scan import Found, look_at, walk
+from cameras.ingest.stability import Evidence, Kind, Look, Verdict, WaitingFiles, kind_of
+from cameras.results import CAMERA_IS_DELETED, IntakeOutcome, IntakeResult
+
+logger = structlog.get_logger(__name__)
+
+Accept = Callable[[Path, bool], IntakeResult]
+"""Takes a file in; the second argument says whether one that does not decode has failed."""
+
+RESCAN_EVERY = timedelta(seconds=10)
+THREADS = 3
+"""Decoding and the disk leave the interpreter free; more threads than this gain nothing on two cores."""
+IDLE_WAIT = 0.2
+STEPS_A_TURN = 500
+"""Entries of a walk looked at before events get their turn."""
+LONGEST_PAUSE = 5.0
+LONGEST_RETRY = 60.0
+STORAGE_OUTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    path: str
+    look: Look
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    job: _Job
+    future: "Future[IntakeResult]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    """What an event says of a path; `folder`: look at all below it."""
+
+    path: str
+    evidence: Evidence
+    folder: bool = False
+
+
+class _Handler(FileSystemEventHandler):
+    """Turns watchdog's events into hints, in the observer's thread."""
+
+    def __init__(self, inbox: "queue.SimpleQueue[_Hint | _Done]") -> None:
+        self._inbox = inbox
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
+        path = os.fsdecode(event.dest_path if moved else event.src_path)
+        if not path:
+            return  # moved out of the root
+        if event.is_directory:
+            # Who moves a folder in has finished its files, unless one of them is still open: tried, not taken.
+            evidence = Evidence.CLOSED if moved else Evidence.SEEN
+            self._inbox.put(_Hint(path, evidence, folder=True))
+        elif moved:
+            self._inbox.put(_Hint(path, Evidence.MOVED))
+        else:
+            self._inbox.put(_Hint(path, Evidence.CLOSED if isinstance(event, FileClosedEvent) else Evidence.SEEN))
+
+
+class Watcher:
+    """Runs until it is told to stop; `counts` says what became of the files it met."""
+
+    def __init__(
+        self, root: Path, *, accept: Accept, stable: timedelta, threads: int = THREADS, rescan: timedelta = RESCAN_EVERY
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._root = str(root.absolute())
+        self._accept = accept
+        self._stable = stable.total_seconds()
+        self._threads = threads
+        self._rescan = rescan.total_seconds()
+        self._inbox: queue.SimpleQueue[_Hint | _Done] = queue.SimpleQueue()
+        self._waiting = WaitingFiles(stable=stable)
+        self._ready: deque[_Job] = deque()
+        self._flying: dict[str, Evidence | None] = {}
+        """Files being taken in, each with what an event said of it meanwhile."""
+        self._walks: deque[tuple[Iterator[Found], Evidence]] = deque()
+        self._full_walk: Iterator[Found] | None = None
+        self._next_walk = 0.0
+        # Digests of (path, size, time) of files that stay in the folder: taken, or not ours. What a full walk does not
+        # meet again is forgotten with it.
+        self._settled: set[int] = set()
+        self._settled_now: set[int] = set()
+        self._muted: set[str] = set()
+        """Top folders whose files stay where they are until the next full walk asks again."""
+        self._retries: dict[str, tuple[float, float]] = {}
+        self._paused_until = 0.0
+        self._pause = 0.0
+        self._said: set[tuple[str, str]] = set()
+        self._observer: InotifyObserver | None = None
+        self._observed: tuple[int, int] | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop` is set; what is being taken in then is finished."""
+        logger.info("watching", root=self._root)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="intake") as pool:
+            try:
+                while not stop.is_set():
+                    self._observe()
+                    self._turn(pool)
+            finally:
+                self._unobserve()
+
+    def run_once(self) -> None:
+        """Take in what is there now, waiting until each file is whole, and return."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="intake") as pool:
+            self._next_walk = 0.0
+            self._turn(pool)
+            while self._full_walk or self._walks or self._ready or self._flying or len(self._waiting):
+                self._next_walk = time.monotonic() + self._rescan
+                self._turn(pool)
+
+    def _turn(self, pool: ThreadPoolExecutor) -> None:
+        """Do one round: hear events, look at what waits, walk a bit, take in."""
+        now = time.monotonic()
+        is_walking = bool(self._full_walk or self._walks) or now >= self._next_walk
+        self._hear(0.0 if is_walking and len(self._ready) < STEPS_A_TURN else IDLE_WAIT)
+        now = time.monotonic()
+        for path in list(self._waiting.due(now=now)):
+            self._consider(path, Evidence.SEEN)
+        for path, (retry_at, _) in list(self._retries.items()):
+            if retry_at <= now and path not in self._flying:
+                self._consider(path, Evidence.CLOSED, retry=True)
+        self._begin_full_walk(now)
+        self._walk_on()
+        if now >= self._paused_until:
+            while self._ready and len(self._flying) < 2 * self._threads:
+                self._submit(pool, self._ready.popleft())
+
+    def _hear(self, wait: float) -> None:
+        try:
+            message = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
+            while True:
+                if isinstance(message, _Done):
+                    self._finish(message)
+                elif message.folder:
+                    self._walks.appendleft((self._walk(message.path), message.evidence))
+                else:
+                    self._consider(message.path, message.evidence)
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    # What to do with a file
+
+    def _consider(self, path: str, evidence: Evidence, *, found: Found | None = None, retry: bool = False) -> None:
+        """Look at a file and have it taken in, if it is time."""
+        top = self._top_folder(path)
+        kind = kind_of(path)
+        if top is None or top in self._muted or kind is Kind.UNFINISHED or self._is_hidden(path):
+            return
+        if path in self._flying:
+            if evidence is not Evidence.SEEN:
+                self._flying[path] = evidence
+            return
+        if path in self._retries and not retry:
+            return
+        found = found or look_at(path)
+        if found is None:
+            self._waiting.forget(path)
+            self._retries.pop(path, None)
+            return
+        mark = hash((path, found.look))
+        if mark in self._settled:
+            self._settled_now.add(mark)
+            return
+        if kind is Kind.OTHER:
+            self._settle(mark)
+            self.counts["passed_over"] += 1
+            return
+        verdict = self._waiting.note(path, found.look, evidence, now=time.monotonic())
+        if verdict is not Verdict.WAIT:
+            self._flying[path] = None
+            self._ready.append(_Job(path, found.look, final=verdict is Verdict.TAKE))
+
+    def _submit(self, pool: ThreadPoolExecutor, job: _Job) -> None:
+        if self._top_folder(job.path) in self._muted:
+            self._flying.pop(job.path)
+            self._waiting.forget(job.path)
+            return
+        future = pool.submit(self._take, job)
+        future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
+
+    def _take(self, job: _Job) -> IntakeResult:
+        try:
+            return self._accept(Path(job.path), job.final)
+        finally:
+            close_old_connections()
+
+    def _finish(self, done: _Done) -> None:
+        """Note what became of a file."""
+        path, look = done.job.path, done.job.look
+        meanwhile = self._flying.pop(path, None)
+        error = done.future.exception()
+        if error is not None:
+            self._postpone(done.job, error)
+            return
+        result = done.future.result()
+        self._pause = 0.0
+        self._retries.pop(path, None)
+        self.counts[result.outcome] += 1
+        if result.outcome is IntakeOutcome.UNDECIDED:
+            self._waiting.undecided(path, look, now=time.monotonic())
+        else:
+            self._waiting.forget(path)
+            if result.outcome is IntakeOutcome.IGNORED:
+                self._ignore(path, look, result)
+            elif result.settled and (left := look_at(path)) is not None:
+                # Kept, or not to be removed; or another picture under the same name.
+                if left.look == look:
+                    self._settle(hash((path, look)))
+                else:
+                    meanwhile = meanwhile or Evidence.SEEN
+        if meanwhile is not None:
+            self._consider(path, meanwhile)
+
+    def _ignore(self, path: str, look: Look, result: IntakeResult) -> None:
+        top = self._top_folder(path) or ""
+        if result.camera_id is not None and result.reason == CAMERA_IS_DELETED:
+            self._muted.add(top)
+        else:
+            self._settle(hash((path, look)))
+        if (top, result.reason) not in self._said:
+            self._said.add((top, result.reason))
+            logger.warning("files_left_alone", folder=top, camera=result.camera_id, reason=result.reason)
+
+    def _postpone(self, job: _Job, error: BaseException) -> None:
+        """Keep a file that could not be taken for another try; an outage lets all others wait too."""
+        self._waiting.forget(job.path)
+        now = time.monotonic()
+        if isinstance(error, (OperationalError, InterfaceError)) or (
+            isinstance(error, OSError) and error.errno in STORAGE_OUTAGES
+        ):
+            self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
+            self._paused_until = now + self._pause
+            self._retries[job.path] = (self._paused_until, 0.0)
+            logger.warning("intake_paused", seconds=self._pause, error=str(error))
+            return
+        if not isinstance(error, Exception):
+            raise error
+        wait = min(self._retries.get(job.path, (0.0, 1.0))[1] * 2 or 2.0, LONGEST_RETRY)
+        self._retries[job.path] = (now + wait, wait)
+        logger.error("file_not_taken", path=job.path, retry_seconds=wait, exc_info=error)
+
+    def _settle(self, mark: int) -> None:
+        self._settled.add(mark)
+        self._settled_now.add(mark)
+
+    # Walks
+
+    def _begin_full_walk(self, now: float) -> None:
+        if self._full_walk is not None or now < self._next_walk:
+            return
+        self._settled_now = set()
+        self._muted.clear()
+        self._full_walk = self._walk(self._root)
+
+    def _walk(self, folder: str) -> Iterator[Found]:
+        return walk(folder, files_here=folder != self._root, on_unreadable=self._unreadable)
+
+    def _walk_on(self) -> None:
+        """Go on with the walks, new folders first, as far as there is room for what they find."""
+        steps = 0
+        while steps < STEPS_A_TURN and len(self._ready) < STEPS_A_TURN:
+            steps += 1
+            walk_now, evidence = self._walks[0] if self._walks else (self._full_walk, None)
+            if walk_now is None:
+                return
+            found = next(walk_now, None)
+            if found is not None:
+                self._consider(found.path, evidence or self._judge_age(found), found=found)
+            elif self._walks:
+                self._walks.popleft()
+            else:
+                self._end_full_walk()
+
+    def _end_full_walk(self) -> None:
+        self._full_walk = None
+        self._settled = self._settled_now
+        self._next_walk = time.monotonic() + self._rescan
+
+    def _judge_age(self, found: Found) -> Evidence:
+        """Tell from a file's times whether somebody may still be writing it; the future tells nothing."""
+        age = time.time() - found.changed
+        return Evidence.CLOSED if age > self._stable else Evidence.SEEN
+
+    def _unreadable(self, folder: str, error: OSError) -> None:
+        if (folder, "unreadable") not in self._said:
+            self._said.add((folder, "unreadable"))
+            logger.warning("folder_unreadable", folder=folder, error=str(error))
+
+    def _top_folder(self, path: str) -> str | None:
+        below = path.removeprefix(self._root + os.sep)
+        top, separator, _ = below.partition(os.sep)
+        return top if separator and below != path else None
+
+    def _is_hidden(self, path: str) -> bool:
+        return f"{os.sep}." in path[len(self._root) :]
+
+    # Events
+
+    def _observe(self) -> None:
+        """Have the root observed, anew where it was replaced; without events the walks still find everything."""
+        if time.monotonic() < self._next_walk and self._observer is not None:
+            return
+        try:
+            root = Path(self._root)
+            root.mkdir(parents=True, exist_ok=True)
+            status = root.stat()
+            if self._observer is not None and self._observed == (status.st_dev, status.st_ino):
+                return
+            self._unobserve()
+            observer = InotifyObserver(generate_full_events=True)
+            wanted = [FileClosedEvent, FileCreatedEvent, FileMovedEvent, DirCreatedEvent, DirMovedEvent]
+            observer.schedule(_Handler(self._inbox), self._root, recursive=True, event_filter=wanted)
+            observer.start()
+            self._observer, self._observed = observer, (status.st_dev, status.st_ino)
+        except OSError as error:
+            self._unreadable(self._root, error)
+
+    def _unobserve(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
