@@ -1,21 +1,24 @@
 """Reads and atomic writes of detections and events."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
-from django.db.models import F
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from cameras.choices import WAITING_STATES
-from events.choices import GROUPING_LOCK, EventState
+from events.choices import GROUPING_LOCK, EventState, ScoredBy
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from events.models import Detection, Event
+
+WAITS_AGAIN: dict[str, Any] = {"due_at": Now(), "attempts": 0, "claim_token": None, "swept_at": None}
+"""What makes an event wait for the rules; an evaluation under way loses its claim, as it has not seen the change."""
 
 
 class EventQuerySet(RepositoryQuerySet["Event"]):
@@ -40,6 +43,22 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
     def with_camera(self) -> Self:
         """Fetch the camera along."""
         return self.select_related("camera")
+
+    def for_api(self) -> Self:
+        """Give what people see: visible, of cameras that are not deleted, with the name of who reviewed it."""
+        return self.visible().filter(camera__deleted_at=None).select_related("reviewed_by")
+
+    def deleted_too(self) -> Self:
+        """Give the same and what was deleted, which can be restored."""
+        return self.filter(merged_into=None, camera__deleted_at=None).select_related("reviewed_by")
+
+    def with_picture(self) -> Self:
+        """Fetch what its picture is made of along."""
+        return self.select_related("key_detection__snapshot")
+
+    def touching(self, instant: datetime) -> Self:
+        """Keep what began at this time or later, or was not over yet."""
+        return self.filter(ended_at__gte=instant)
 
 
 _EventRepository = ClaimableRepository.from_queryset(EventQuerySet)
@@ -75,6 +94,49 @@ class EventRepository(_EventRepository["Event"]):
             changes["notes"] = notes
         self.visible().filter(pk=event_id).update(**changes)
         return self.get_by_id(event_id)
+
+    def lock_visible(self, event_ids: Iterable[int], *, camera_ids: Iterable[str] | None = None) -> list[int]:
+        """Lock those of the events that people see (of these cameras alone, where given) and give their ids."""
+        rows = self.for_api().filter(pk__in=event_ids)
+        if camera_ids is not None:
+            rows = rows.filter(camera_id__in=camera_ids)
+        # Always in the same order, so that two who lock the same events never wait for each other.
+        return list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+
+    def change(
+        self, event_ids: Iterable[int], *, changes: Mapping[str, Any], actor_id: int | None, version: int | None = None
+    ) -> int:
+        """Write what a person decided where it says anything new, by one statement; the number of changed events.
+
+        `version`: only where nobody changed the event since. A new score is the person's, and the rules follow it.
+        """
+        if not changes:
+            return 0
+        news, fields = Q(), {**changes, "version": F("version") + 1}
+        for name, value in changes.items():
+            news |= ~Q(**{name: value})
+        if "reviewed" in changes:
+            # Who was first to say so stays, whatever else is changed along.
+            same = Q(reviewed=changes["reviewed"])
+            by, at = (actor_id, Now()) if changes["reviewed"] else (None, None)
+            fields["reviewed_by"] = Case(When(same, then=F("reviewed_by")), default=Value(by))
+            fields["reviewed_at"] = Case(When(same, then=F("reviewed_at")), default=at)
+        if "risk_score" in changes:
+            news |= ~Q(scored_by=ScoredBy.PERSON)
+            fields |= {"scored_by": ScoredBy.PERSON, **WAITS_AGAIN}
+        rows = self.visible().filter(news, pk__in=event_ids)
+        return (rows if version is None else rows.filter(version=version)).update(**fields)
+
+    def mark_deleted(self, event_ids: Iterable[int], *, version: int | None = None) -> int:
+        """Hide the events, and give how many were seen until now."""
+        rows = self.visible().filter(pk__in=event_ids)
+        rows = rows if version is None else rows.filter(version=version)
+        return rows.update(deleted_at=Now(), version=F("version") + 1)
+
+    def unmark_deleted(self, event_id: int) -> bool:
+        """Show a deleted event again, and let the rules see it; False where it is not deleted."""
+        rows = self.filter(pk=event_id, deleted_at__isnull=False, merged_into=None)
+        return bool(rows.update(deleted_at=None, version=F("version") + 1, **WAITS_AGAIN))
 
     def lock_grouping(self, camera_id: str) -> None:
         """Let nobody else group this camera's detections until the transaction ends."""
@@ -278,6 +340,22 @@ class EventRepository(_EventRepository["Event"]):
 
 class DetectionQuerySet(RepositoryQuerySet["Detection"]):
     """Reads that chain."""
+
+    def for_api(self) -> Self:
+        """Leave out what belongs to a deleted event or camera."""
+        return self.filter(Q(event=None) | Q(event__deleted_at=None), camera__deleted_at=None)
+
+    def of_event(self, event_id: int) -> Self:
+        """Give an event's detections, first come first."""
+        return self.filter(event_id=event_id).order_by("detected_at", "id")
+
+    def of_snapshot(self, snapshot_id: int) -> Self:
+        """Give what was seen on one picture, what is surest first."""
+        return self.filter(snapshot_id=snapshot_id).order_by("-confidence", "id")
+
+    def with_snapshot(self) -> Self:
+        """Fetch the picture along."""
+        return self.select_related("snapshot")
 
 
 _DetectionRepository = Repository.from_queryset(DetectionQuerySet)

@@ -1,0 +1,11 @@
+"""Addresses of this app's resources."""
+
+from events.api.views import DetectionViewSet, DetectViewSet, EventViewSet
+from siteadmin.core.routers import ApiRouter
+
+
+def register(router: ApiRouter) -> None:
+    """Add the resources to the API."""
+    router.register("events", EventViewSet, basename="event")
+    router.register("detections", DetectionViewSet, basename="detection")
+    router.register("detect", DetectViewSet, basename="detect")
