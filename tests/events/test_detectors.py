@@ -140,7 +140,9 @@ def test_a_picture_over_the_pixel_limit_is_refused(settings: Any) -> None:
         detector.detect(Picture(jpeg(walk(0.5))))
 
 
-@given(st.floats(min_value=-20, max_value=20), st.floats(min_value=0, max_value=20), st.floats(min_value=0, max_value=1))
+@given(
+    st.floats(min_value=-20, max_value=20), st.floats(min_value=0, max_value=20), st.floats(min_value=0, max_value=1)
+)
 def test_confidence_is_0_to_1_and_grows_with_the_weight(weight: float, more: float, motion: float) -> None:
     assert 0 <= confidence_of(weight, motion=motion) <= confidence_of(weight + more, motion=motion) <= 1
 
