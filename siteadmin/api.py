@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from siteadmin.core.error_views import UnknownPathView
+from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
@@ -31,6 +32,7 @@ class DocsView(SpectacularSwaggerView):
 
     permission_classes = [RolePermission]
     required_roles = {"get": Role.VIEWER}
+    content_negotiation_class = AnyAnswerNegotiation  # it is a page, whatever was asked for
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
