@@ -1,6 +1,6 @@
 """Fixtures that every test may use."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
+from siteadmin.core.keys import create_api_key
+from siteadmin.core.roles import Role
 from tests.factories import UserFactory
 
 
@@ -41,6 +43,19 @@ def client_as(db: None) -> Any:
     def make(role: str) -> APIClient:
         client = APIClient()
         client.force_login(UserFactory(is_superuser=role == "admin", role=None if role == "admin" else role))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def key_client(db: None) -> Callable[..., APIClient]:
+    """Give a function that makes a client with a key of this role, limited to cameras where wanted."""
+
+    def make(role: str = "admin", *, cameras: tuple[str, ...] = ()) -> APIClient:
+        _, key = create_api_key(name=f"{role} of {cameras}", role=Role(role), camera_ids=cameras)
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
         return client
 
     return make

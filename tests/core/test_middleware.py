@@ -92,5 +92,6 @@ def test_a_strangers_claims_are_dropped(rf: Any, settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_every_answer_of_the_product_carries_the_id() -> None:
+@pytest.mark.usefixtures("small_api")
+def test_every_answer_carries_the_id() -> None:
     assert Client().get("/api/letters", headers={"x-request-id": "abc"})["X-Request-ID"] == "abc"
