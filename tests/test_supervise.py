@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from celery import Celery
 
+from siteadmin.supervise.beat import Scheduler
 from siteadmin.supervise.programs import Program, Site, programs_of
 from siteadmin.supervise.runner import configuration
 from tests.waiting import wait_until
@@ -23,6 +25,7 @@ open(sys.argv[1],'w').write(f'{os.getpid()} {c.pid}'); print('up', flush=True); 
 TABLE = """
 import sys
 from pathlib import Path
+from siteadmin.supervise.beat import Scheduler
 from siteadmin.supervise.programs import Program
 from siteadmin.supervise.runner import supervise
 folder = Path(sys.argv[1])
@@ -163,6 +166,23 @@ def test_supervised_commands_take_quotes_and_percent_signs(tmp_path: Path) -> No
     text = configuration([Program(name="x", command=["it's", "100%h"])], folder=tmp_path, directory=tmp_path)
 
     assert """command='it'"'"'s' '100%%h'""" in text
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x80\x05garbage" * 100])
+def test_spoilt_schedule_file_does_not_stop_beat(tmp_path: Path, garbage: bytes) -> None:
+    app = Celery("probe", broker="memory://", set_as_current=False)
+    app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": 60}}
+    file = str(tmp_path / "schedule")
+    Scheduler(app, schedule_filename=file).close()
+    written = [path for path in tmp_path.glob("schedule*") if path.suffix not in {".bak", ".dir"}]
+    for path in written:
+        path.write_bytes(garbage)
+
+    scheduler = Scheduler(app, schedule_filename=file)
+
+    assert written
+    assert "sweep" in scheduler.schedule
+    scheduler.close()
 
 
 def run_site(tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -65,7 +65,7 @@ def programs_of(site: Site) -> list[Program]:
             ],
             stop_seconds=WORKER_STOP_SECONDS,
         ),
-        Program(name="beat", command=[*celery, "beat", "-s", str(site.var / "celerybeat-schedule")]),
+        Program(name="beat", command=[*celery, "beat", *_beat_options(site)]),
         Program(name="watcher", command=[*manage, "watch"]),
     ]  # fmt: skip
     if site.has_embedded_redis:
@@ -82,6 +82,10 @@ def programs_of(site: Site) -> list[Program]:
             ),
         )
     return table
+
+
+def _beat_options(site: Site) -> list[str]:
+    return ["--scheduler=siteadmin.supervise.beat:Scheduler", f"--schedule={site.var / 'celerybeat-schedule'}"]
 
 
 def _gunicorn_options(site: Site) -> list[str]:
