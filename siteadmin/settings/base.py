@@ -53,8 +53,11 @@ SECRET_KEY = env.text("SECRET_KEY") or _secret_key(VAR / "secret_key")
 
 # Services
 
-DATABASE_URL = env.text("DATABASE_URL") or embedded.ensure_postgres(VAR)
-REDIS_URL = env.text("REDIS_URL") or embedded.ensure_redis(VAR)
+try:
+    DATABASE_URL = env.text("DATABASE_URL") or embedded.ensure_postgres(VAR)
+    REDIS_URL = env.text("REDIS_URL") or embedded.ensure_redis(VAR)
+except embedded.EmbeddedError as error:
+    raise ImproperlyConfigured(str(error)) from error
 
 try:
     _database = dj_database_url.parse(DATABASE_URL)
