@@ -3,8 +3,11 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteadmin.settings.production")
+
+TRANSPORT_ALIASES["redis"] = "siteadmin.core.broker:Transport"
 
 app = Celery("siteadmin")
 app.config_from_object("django.conf:settings", namespace="CELERY")
