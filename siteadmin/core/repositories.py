@@ -53,6 +53,10 @@ class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
         """Move an open letter to this state; False where it is not open."""
         return bool(self.get_queryset().filter(pk=letter_id, state=self.model.State.DEAD).update(state=state))
 
+    def get_open(self, *, task: str, subject: str) -> "DeadLetter | None":
+        """Give the open letter of this task and subject, or None."""
+        return self.get_queryset().filter(task=task, subject=subject, state=self.model.State.DEAD).first()
+
     def open_count(self) -> int:
         """Count the open letters."""
         return self.get_queryset().filter(state=self.model.State.DEAD).count()

@@ -1,0 +1,109 @@
+"""What every kind of channel offers: checking its settings, putting a notice into bytes, and sending these."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from alerts.results import Notice
+from siteadmin.core.exceptions import ValidationError
+
+MASK = "***"
+"""Stands for a value that is set and not shown; sent back, it keeps the value."""
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent, the same at every attempt."""
+
+    key: str
+    """The delivery's idempotency key."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The channel accepted the message; `note` says what is worth knowing nevertheless."""
+
+    status_code: int | None = None
+    note: str = ""
+
+
+class ChannelError(Exception):
+    """The channel did not accept the message; the text holds no secret."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        permanent: bool,
+        status_code: int | None = None,
+        retry_after: timedelta | None = None,
+        gone: bool = False,
+    ) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+        """Whether trying again is of no use."""
+        self.status_code = status_code
+        self.retry_after = retry_after
+        """How long the receiver asked to be left alone."""
+        self.gone = gone
+        """Whether the receiver will never want anything again."""
+
+
+class ConfigError(ValidationError):
+    """The settings of a channel cannot be used; one error per key."""
+
+    default_message = "The channel's settings are not valid"
+    default_error_code = "INVALID_CHANNEL_CONFIG"
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__(
+            errors=[{"field": field, "code": "invalid", "detail": detail} for field, detail in problems.items()]
+        )
+        self.problems = problems
+        """Detail by field, such as `config.url`."""
+
+
+class Transport(Protocol):
+    """One kind of channel."""
+
+    wants_picture: bool
+    """Whether a notice for it carries the annotated picture."""
+
+    def validate(self, config: Config, *, old: Config | None = None) -> Config:
+        """Give the settings cleaned, masked values taken from `old`; raises ConfigError."""
+
+    def mask(self, config: Config) -> Config:
+        """Give the settings as they may be shown."""
+
+    def make_secret(self, given: str) -> str:
+        """Give the secret to be stored: the one given, or a new one; raises ConfigError."""
+
+    def target(self, config: Config) -> str | None:
+        """Name what its circuit breaker stands before; None: nothing outside."""
+
+    def problem(self) -> str:
+        """Say why it can send nothing at present, or give an empty text."""
+
+    def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
+        """Give the bytes to send; they are kept and sent unchanged at every attempt."""
+
+    def send(self, message: Message, *, config: Config, secret: str) -> Sent:
+        """Send once; raises ChannelError."""
+
+
+def refuse_unknown_keys(config: Config, *, known: set[str]) -> None:
+    """Raise ConfigError for keys that nothing acts on."""
+    allowed = ", ".join(sorted(known)) or "none"
+    unknown = {f"config.{key}": f"Unknown setting; allowed are: {allowed}" for key in config if key not in known}
+    if unknown:
+        raise ConfigError(unknown)
+
+
+def refuse_secret(given: str) -> str:
+    """Give no secret, for kinds that know none; raises ConfigError where one is given."""
+    if given:
+        raise ConfigError({"secret": "Only webhooks have a secret"})
+    return ""

@@ -1,0 +1,18 @@
+"""Which kinds of channels there are."""
+
+from alerts.channels.base import Transport
+from alerts.channels.email import EmailTransport
+from alerts.channels.inbox import InboxTransport
+from alerts.channels.webhook import WebhookTransport
+from alerts.choices import ChannelKind
+
+TRANSPORTS: dict[str, Transport] = {
+    ChannelKind.INBOX: InboxTransport(),
+    ChannelKind.WEBHOOK: WebhookTransport(),
+    ChannelKind.EMAIL: EmailTransport(),
+}
+
+
+def transport_of(kind: str) -> Transport:
+    """Give what sends for this kind."""
+    return TRANSPORTS[kind]

@@ -1,0 +1,123 @@
+"""What the steps of telling people answer, and what a channel is given to tell."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from siteadmin.core.results import register_result
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class ChannelOutcome:
+    """How one channel fared: `delivered`, `retry`, `failed`, `held`, `parked` or `skipped`."""
+
+    channel_id: int | None
+    channel: str
+    outcome: str
+    delivery_id: int | None = None
+    status_code: int | None = None
+    error: str = ""
+    retry_in_seconds: float | None = None
+    duration_ms: int = 0
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class DeliveryResult:
+    """What became of telling of an alert, channel by channel.
+
+    Without outcomes there was nothing to do: another worker has the delivery, or it is over.
+    """
+
+    alert_id: int | None
+    outcomes: tuple[ChannelOutcome, ...] = ()
+
+    @property
+    def all_successful(self) -> bool:
+        """Whether every channel accepted it."""
+        return all(outcome.outcome == "delivered" for outcome in self.outcomes)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many channels fared in which way."""
+        return dict(Counter(outcome.outcome for outcome in self.outcomes))
+
+
+@dataclass(slots=True, frozen=True)
+class Notice:
+    """What people are told, before a channel puts it into its own form."""
+
+    type: str
+    """`alert.created` or `channel.test`."""
+    at: datetime
+    title: str
+    """One line of plain text."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """Label and plain text each; a text may hold what users wrote."""
+    links: dict[str, str] = field(default_factory=dict)
+    """`event` and `image`, where there is an event."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What programs are told, as plain JSON."""
+    picture: bytes | None = None
+    """The annotated picture as JPEG; only for channels that want one."""
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class DedupResult:
+    """Whether an alert under a key would be a duplicate; through Celery the alert travels as its id alone."""
+
+    is_duplicate: bool
+    existing_alert: Any = None
+    """The `Alert` that it would be a duplicate of."""
+    seconds_until_cooldown_expires: int | None = None
+    existing_alert_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.existing_alert is not None:
+            object.__setattr__(self, "existing_alert_id", self.existing_alert.pk)
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class TriggeredRule:
+    """A rule that fired, and the alert that it made."""
+
+    rule_id: int
+    severity: str
+    alert_id: int
+    dedup_key: str
+    matched_conditions: tuple[str, ...] = ()
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class SkippedRule:
+    """A rule that did not fire: `not_yet`, `duplicate` or `suppressed`, and why."""
+
+    rule_id: int
+    outcome: str
+    reason: str
+    alert_id: int | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class EvaluationResult:
+    """What one evaluation of an event made of the rules that could still fire for it.
+
+    Without any rule there was nothing to do: another worker has the event, or each rule is decided.
+    """
+
+    event_id: int | None = None
+    triggered_rules: tuple[TriggeredRule, ...] = ()
+    skipped_rules: tuple[SkippedRule, ...] = ()
+    highest_severity: str | None = None
+    error: str | None = None
+
+    @property
+    def has_triggers(self) -> bool:
+        """Whether any rule fired."""
+        return bool(self.triggered_rules)

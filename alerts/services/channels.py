@@ -1,0 +1,109 @@
+"""Channels: made, changed, switched off and on, tested and deleted; the same for admin pages and API."""
+
+import uuid
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from alerts.channels.base import Message
+from alerts.channels.registry import transport_of
+from alerts.messages import build_test_notice
+from alerts.models import Channel, Delivery
+from alerts.results import ChannelOutcome, DeliveryResult
+from alerts.services.sending import send_message
+from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
+
+
+def create_channel(*, name: str, kind: str, config: dict[str, Any], enabled: bool = True, secret: str = "") -> Channel:
+    """Make a channel; where its kind has a secret and none is given, one is made.
+
+    ConfigError for settings that cannot be used, DuplicateResourceError for a taken name.
+    """
+    transport = transport_of(kind)
+    channel = Channel(name=name, kind=kind, enabled=enabled)
+    channel.config = transport.validate(config)
+    channel.secret = transport.make_secret(secret)
+    return _store(channel)
+
+
+def update_channel(
+    channel_id: int,
+    *,
+    name: str | None = None,
+    enabled: bool | None = None,
+    config: dict[str, Any] | None = None,
+    secret: str | None = None,
+) -> Channel:
+    """Change what is given; masked values keep the old ones, and what waits for the channel wakes when it is on.
+
+    ChannelNotFoundError, ConfigError or DuplicateResourceError.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.get_locked(channel_id)
+        if channel is None:
+            raise ChannelNotFoundError(channel_id)
+        transport = transport_of(channel.kind)
+        if name is not None:
+            channel.name = name
+        if config is not None:
+            channel.config = transport.validate(config, old=channel.config)
+        if secret:
+            channel.secret = transport.make_secret(secret)
+        if enabled is not None and enabled != channel.enabled:
+            channel.enabled, channel.disabled_reason = enabled, ""
+        _store(channel)
+        if channel.enabled:
+            Delivery.objects.wake_parked(channel.pk)
+    return channel
+
+
+def delete_channel(channel_id: int) -> bool:
+    """Delete the channel; what waits for it fails with that reason. False where there is none."""
+    with transaction.atomic():
+        # Parked ones would wait for ever for a channel that is gone.
+        Delivery.objects.wake_parked(channel_id)
+        return Channel.objects.delete_by_id(channel_id)
+
+
+def test_channel(channel_id: int) -> DeliveryResult:
+    """Send a message marked as a test now, also while the channel is off; it is not kept as a delivery.
+
+    ChannelNotFoundError where there is none.
+    """
+    channel = Channel.objects.get_by_id(channel_id)
+    if channel is None:
+        raise ChannelNotFoundError(channel_id)
+    key = f"msg_{uuid.uuid4().hex}"
+    notice = build_test_notice(channel_name=channel.name, at=timezone.now())
+    body = transport_of(channel.kind).compose(notice, key=key, config=channel.config)
+    made = send_message(channel, Message(key=key, body=body))
+    outcome = ChannelOutcome(
+        channel_id=channel.pk,
+        channel=channel.name,
+        outcome="delivered" if made.accepted else "failed",
+        status_code=made.status_code,
+        error=made.text,
+        duration_ms=round(made.duration.total_seconds() * 1000),
+    )
+    return DeliveryResult(alert_id=None, outcomes=(outcome,))
+
+
+def problem_of(channel: Channel) -> str:
+    """Say why the channel can send nothing at present, or give an empty text."""
+    return transport_of(channel.kind).problem() or channel.disabled_reason
+
+
+def shown_config(channel: Channel) -> dict[str, Any]:
+    """Give the channel's settings as they may be shown."""
+    return transport_of(channel.kind).mask(channel.config)
+
+
+def _store(channel: Channel) -> Channel:
+    try:
+        with transaction.atomic():
+            return Channel.objects.save(channel)
+    except IntegrityError as error:
+        raise DuplicateResourceError(
+            f"A channel named '{channel.name}' exists already", details={"name": channel.name}
+        ) from error

@@ -1,0 +1,71 @@
+"""One attempt over one channel, outside any transaction and without a record of its own."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from alerts.channels.base import ChannelError, Message, Sent
+from alerts.channels.registry import transport_of
+from alerts.models import Channel
+from siteadmin.core.breaker import CircuitBreaker, GuardedCall
+from siteadmin.core.clean import clean_text
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt came to."""
+
+    at: datetime
+    duration: timedelta
+    accepted: bool
+    status_code: int | None = None
+    text: str = ""
+    """Why it was not accepted, or what is worth knowing though it was."""
+    permanent: bool = False
+    gone: bool = False
+    retry_after: timedelta | None = None
+
+
+def breaker_of(channel: Channel) -> CircuitBreaker | None:
+    """Give the breaker before the channel's target; None for a channel that reaches nothing outside."""
+    target = transport_of(channel.kind).target(channel.config)
+    return None if target is None else CircuitBreaker(f"channel:{channel.pk}:{target}"[:200])
+
+
+def send_message(channel: Channel, message: Message, *, breaker: CircuitBreaker | None = None) -> Attempt:
+    """Send once and say what came of it; CircuitBreakerOpenError where the breaker does not let it pass."""
+    at, started = timezone.now(), time.monotonic()
+    answer = _send(channel, message, breaker=breaker)
+    duration = timedelta(seconds=time.monotonic() - started)
+    if isinstance(answer, Sent):
+        note = clean_text(answer.note)
+        return Attempt(at=at, duration=duration, accepted=True, status_code=answer.status_code, text=note)
+    return Attempt(
+        at=at,
+        duration=duration,
+        accepted=False,
+        status_code=answer.status_code,
+        text=clean_text(str(answer)),
+        permanent=answer.permanent,
+        gone=answer.gone,
+        retry_after=answer.retry_after,
+    )
+
+
+def _send(channel: Channel, message: Message, *, breaker: CircuitBreaker | None) -> Sent | ChannelError:
+    guard = breaker.guard() if breaker is not None else contextlib.nullcontext(GuardedCall())
+    try:
+        with guard as call:
+            try:
+                return transport_of(channel.kind).send(message, config=channel.config, secret=channel.secret)
+            except ChannelError as error:
+                if error.permanent and error.status_code is None:
+                    raise  # refused on our side, which proves nothing about the target
+                if not error.permanent:
+                    call.failed(str(error))
+                return error
+    except ChannelError as error:
+        return error
