@@ -140,8 +140,9 @@ class Snapshot(Claimable):
         indexes = [
             models.Index(fields=["-captured_at", "-id"], name="snapshot_newest"),
             models.Index(fields=["camera", "-captured_at", "-id"], name="snapshot_camera_newest"),
-            # Retention walks by arrival.
-            models.Index(fields=["received_at"], name="snapshot_received"),
+            # Retention walks by a camera's arrivals, and asks whether another row has the same file.
+            models.Index(fields=["camera", "received_at"], name="snapshot_received"),
+            models.Index(fields=["file"], name="snapshot_file"),
             # The sweeper, and closing, which must know whether a camera's pictures still wait.
             models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="snapshot_due"),
             models.Index(fields=["camera"], condition=models.Q(state__in=WAITING_STATES), name="snapshot_waiting"),

@@ -8,6 +8,7 @@ from django.db.models import (
     Case,
     DateTimeField,
     DurationField,
+    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -20,7 +21,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Length, Now
 from django.db.models.lookups import GreaterThanOrEqual
 
-from cameras.choices import CameraStatus, MediaType, SnapshotState
+from cameras.choices import WAITING_STATES, CameraStatus, MediaType, SnapshotState
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -46,6 +47,10 @@ class CameraQuerySet(RepositoryQuerySet["Camera"]):
     def deleted(self) -> Self:
         """Keep deleted cameras alone."""
         return self.filter(deleted_at__isnull=False)
+
+    def with_text(self, text: str) -> Self:
+        """Keep those whose name or id contains the text, whatever its case."""
+        return self.filter(Q(name__icontains=text) | Q(pk__icontains=text))
 
     def with_latest_snapshot(self) -> Self:
         """Add `latest_snapshot_id`, that of the newest whole picture, or None."""
@@ -219,3 +224,18 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
                 state=SnapshotState.RECEIVED, error="", due_at=Now(), attempts=0, claim_token=None, swept_at=None
             )
         )
+
+    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> list[str]:
+        """Delete up to `limit` of a camera's snapshots that came before then, and give the names of their files.
+
+        Those that wait for detection stay, and those of which `unless` is true. Inside the caller's transaction.
+        """
+        old = self.filter(~unless, camera_id=camera_id, received_at__lt=before).exclude(state__in=WAITING_STATES)
+        locked = old.order_by("received_at").select_for_update(skip_locked=True, of=("self",))
+        rows = list(locked.values_list("pk", "file")[:limit])
+        self.filter(pk__in=[pk for pk, _ in rows]).delete()
+        return [file for _, file in rows]
+
+    def files_in_use(self, names: Iterable[str]) -> set[str]:
+        """Give those of the files that a snapshot has."""
+        return set(self.filter(file__in=names).values_list("file", flat=True))

@@ -1,0 +1,167 @@
+"""Admin pages of cameras, zones and snapshots."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+
+from cameras import services
+from cameras.folders import slugify_folder
+from cameras.models import Camera, Snapshot, Zone
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
+from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
+
+NO_PICTURE = "–"
+
+
+def thumbnail(snapshot_id: int | None, *, height: int) -> str:
+    """Give the picture of a snapshot, small, as a link to the whole."""
+    if snapshot_id is None:
+        return NO_PICTURE
+    address = f"/api/snapshots/{snapshot_id}/image"
+    picture = '<a href="{}"><img src="{}" alt="Picture {}" height="{}" loading="lazy" style="height: {}px"></a>'
+    return format_html(picture, address, address, snapshot_id, height, height)
+
+
+class CameraForm(forms.ModelForm[Camera]):
+    """A camera's form; its id and folder follow from its name where they are not given."""
+
+    class Meta:
+        model = Camera
+        fields = (
+            "name",
+            "id",
+            "folder_path",
+            "timezone",
+            "status",
+            "offline_after_seconds",
+            "timer_pictures",
+            "retention_days",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, hint in (("id", "Empty: made from the name."), ("folder_path", "Empty: the id.")):
+            if name in self.fields:
+                self.fields[name].required = False
+                self.fields[name].help_text = f"{self.fields[name].help_text} {hint}".strip()
+
+    def clean(self) -> dict[str, Any]:
+        """Fill in what follows from the name."""
+        values = super().clean() or self.cleaned_data
+        if not self.instance.pk and not values.get("id") and values.get("name"):
+            values["id"] = slugify_folder(values["name"])
+        camera_id = values.get("id") or self.instance.pk
+        if "folder_path" in self.fields and camera_id:
+            try:
+                values["folder_path"] = services.normalize_folder_path(values.get("folder_path") or camera_id)
+            except ValidationError as error:
+                self.add_error("folder_path", error.errors[0]["detail"])
+        return values
+
+
+class ZoneInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    """The zones of a camera, on its page."""
+
+    model = Zone
+    extra = 0
+    tab = True
+    fields = ("name", "zone_type", "coordinates", "color", "enabled", "priority")
+
+
+@admin.register(Camera)
+class CameraAdmin(BaseAdmin):
+    """Cameras; deleting is undone by restoring."""
+
+    form = CameraForm
+    inlines = (ZoneInline,)
+    list_display = ("picture", "name", "id", "status", "last_seen_at", "folder_path", "demo", "deleted_at")
+    list_display_links = ("name",)
+    list_filter = ("status", ("deleted_at", admin.EmptyFieldListFilter), "demo")
+    search_fields = ("name", "id", "folder_path")
+    readonly_fields = ("picture", "last_seen_at", "demo", "created_at", "deleted_at")
+    actions: ClassVar = ["delete_cameras", "restore_cameras"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Camera]:
+        """Load each one's newest picture along."""
+        return Camera.objects.with_latest_snapshot().order_by(*(self.get_ordering(request) or ("name", "id")))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Camera | None = None) -> tuple[str, ...]:
+        """An id never changes."""
+        return self.readonly_fields if obj is None else ("id", *self.readonly_fields)
+
+    @admin.display(description="Latest")
+    def picture(self, camera: Camera) -> str:
+        """Show the newest picture."""
+        return thumbnail(getattr(camera, "latest_snapshot_id", None), height=48)
+
+    def save_model(self, request: HttpRequest, obj: Camera, form: CameraForm, change: bool) -> None:  # noqa: FBT001
+        """Create and change by the services, which touch nothing that another process sets."""
+        if change:
+            changed = {name: form.cleaned_data[name] for name in form.changed_data if name in form.cleaned_data}
+            services.update_camera(obj, fields=changed)
+        else:
+            made = services.create_camera(fields=form.cleaned_data)
+            obj.pk, obj._state.adding = made.pk, False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A camera goes by the action, which can be undone; its rows would go with it otherwise."""
+        return False
+
+    @admin.action(description="Delete: hide it and all that belongs to it", permissions=["change"])
+    def delete_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
+        """Delete softly."""
+        self._each(request, queryset, services.delete_camera, done="deleted")
+
+    @admin.action(description="Restore", permissions=["change"])
+    def restore_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
+        """Undo the deletion."""
+        self._each(request, queryset, services.restore_camera, done="restored")
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[Camera], act: Any, *, done: str) -> None:
+        count = 0
+        for camera in queryset:
+            try:
+                act(camera.pk)
+                count += 1
+            except SecurityIntelligenceError as refusal:
+                messages.error(request, f"{camera}: {refusal.message}")
+        messages.success(request, f"{count} {done}.")
+
+
+@admin.register(Zone)
+class ZoneAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Zones of all cameras."""
+
+    list_display = ("name", "camera", "zone_type", "color", "enabled", "priority")
+    list_filter = ("zone_type", "enabled", "camera")
+    list_select_related = ("camera",)
+    search_fields = ("name", "camera__name")
+    autocomplete_fields = ("camera",)
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    """What cameras sent; the pipeline owns these rows."""
+
+    list_display = ("picture", "camera", "name", "captured_at", "trigger", "state", "error")
+    list_display_links = ("name",)
+    list_filter = ("state", "trigger", "camera")
+    list_select_related = ("camera",)
+    search_fields = ("name", "sha256")
+    readonly_fields = ("whole_picture",)
+    exclude = ("claim_token", "swept_at")
+
+    @admin.display(description="Picture")
+    def picture(self, snapshot: Snapshot) -> str:
+        """Show the picture, small."""
+        return thumbnail(snapshot.pk if snapshot.width else None, height=40)
+
+    @admin.display(description="Picture")
+    def whole_picture(self, snapshot: Snapshot) -> str:
+        """Show the picture."""
+        return thumbnail(snapshot.pk if snapshot.width else None, height=360)

@@ -1,0 +1,118 @@
+"""What the API gives and takes of cameras, zones and snapshots."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from cameras.models import Camera, Snapshot, Zone
+from siteadmin.core.filters import parse_instant
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+
+
+class CameraSerializer(StrictModelSerializer[Camera]):
+    """A camera; `id` is taken at its creation alone, and made from the name where it is missing."""
+
+    class Meta:
+        model = Camera
+        fields = (
+            "id",
+            "name",
+            "folder_path",
+            "timezone",
+            "status",
+            "last_seen_at",
+            "offline_after_seconds",
+            "timer_pictures",
+            "retention_days",
+            "demo",
+            "created_at",
+            "deleted_at",
+        )
+        read_only_fields = ("last_seen_at", "demo", "created_at", "deleted_at")
+        # What is taken is decided by the database and answered as a conflict, not as bad input.
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "id": {"required": False, "validators": Camera._meta.get_field("id").validators},
+            "name": {"validators": []},
+            "folder_path": {"required": False, "validators": []},
+        }
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "minItems": 3,
+        "items": {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": 2,
+            "items": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+        "description": "Points [x, y], normalised to 0-1 from the top left corner; sides do not cross.",
+    }
+)
+class CoordinatesField(serializers.JSONField):
+    """Points of a polygon."""
+
+
+class ZoneSerializer(StrictModelSerializer[Zone]):
+    """A zone of a camera's picture."""
+
+    coordinates = CoordinatesField(validators=Zone._meta.get_field("coordinates").validators)
+
+    class Meta:
+        model = Zone
+        fields = ("id", "name", "zone_type", "coordinates", "color", "enabled", "priority")
+        extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
+
+
+class SnapshotSerializer(StrictModelSerializer[Snapshot]):
+    """One uploaded file."""
+
+    camera: Any = serializers.CharField(source="camera_id", read_only=True)
+
+    class Meta:
+        model = Snapshot
+        fields = (
+            "id",
+            "camera",
+            "name",
+            "sha256",
+            "media_type",
+            "trigger",
+            "captured_at",
+            "received_at",
+            "width",
+            "height",
+            "size",
+            "state",
+            "error",
+        )
+        read_only_fields = fields
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class AwareTimeField(serializers.Field[datetime, str, str, Any]):
+    """An RFC 3339 time with its offset."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        """Give the aware time; raises ValidationError."""
+        try:
+            return parse_instant(str(data))
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(error.messages[0], code=error.code or "invalid") from error
+
+    def to_representation(self, value: datetime) -> str:
+        """Give the time as text."""
+        return value.isoformat()
+
+
+class UploadSerializer(StrictSerializer):
+    """One picture; `captured_at` is the time that the client states for it."""
+
+    # An empty file is taken and kept as what failed, like any other that does not decode.
+    file = serializers.FileField(allow_empty_file=True)
+    captured_at = AwareTimeField(required=False)
