@@ -14,7 +14,7 @@ class Channel(redis.Channel):
     """A channel that says so when its transport is closed."""
 
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
-        if self.connection.client is None:
+        if getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the connection to the broker is closed")
         return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc] # not in the stubs
 
