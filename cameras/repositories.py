@@ -236,6 +236,10 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         self.filter(pk__in=[pk for pk, _ in rows]).delete()
         return [file for _, file in rows]
 
+    def files_of(self, camera_ids: Iterable[str]) -> list[str]:
+        """Give the names of the files of these cameras' snapshots."""
+        return list(self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", flat=True))
+
     def files_in_use(self, names: Iterable[str]) -> set[str]:
         """Give those of the files that a snapshot has."""
         return set(self.filter(file__in=names).values_list("file", flat=True))

@@ -13,6 +13,12 @@ GROUPING_LOCK = 0x45564E54
 """First half of the advisory lock under which a camera's detections are grouped ("EVNT"); the second is the camera."""
 CLOSE_AT_ONCE = 500
 """Events that one run of closing takes; the next run, 2 s later, goes on."""
+RETENTION_BATCH = 500
+"""Rows that retention deletes in one transaction; short enough to hold nobody up."""
+LONGEST_RETENTION_DAYS = 36_500
+"""A hundred years; a date before the calendar's first is none."""
+RETENTION_RUN = timedelta(seconds=60)
+"""How long one run of retention goes on, below every task's time limit; the next, an hour later, continues."""
 REPETITION_LOOKBACK = timedelta(hours=2)
 """How far back earlier events of a camera count for a score."""
 

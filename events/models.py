@@ -94,6 +94,8 @@ class Event(Claimable):
             models.Index(fields=["risk_level", "-started_at", "-id"], condition=VISIBLE, name="event_level_newest"),
             # Closing looks at open events alone.
             models.Index(fields=["last_arrival_at"], condition=VISIBLE & Q(state=EventState.OPEN), name="event_open"),
+            # Retention walks by a camera's arrivals.
+            models.Index(fields=["camera", "last_arrival_at"], name="event_arrival"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="event_due"),
             GinIndex(fields=["object_types"], name="event_object_types", fastupdate=False),
             GinIndex(fields=["zones"], name="event_zones", fastupdate=False),

@@ -1,15 +1,17 @@
 """Reads and atomic writes of detections and events."""
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
 from cameras.choices import WAITING_STATES
+from events import sql
 from events.choices import GROUPING_LOCK, EventState, ScoredBy
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
@@ -138,6 +140,25 @@ class EventRepository(_EventRepository["Event"]):
         rows = self.filter(pk=event_id, deleted_at__isnull=False, merged_into=None)
         return bool(rows.update(deleted_at=None, version=F("version") + 1, **WAITS_AGAIN))
 
+    def hold(self, event_id: int, *, token: uuid.UUID) -> "Event | None":
+        """Lock a claimed event for the caller's transaction and give it with its camera; None where the claim is lost.
+
+        Its `has_merged` tells whether other events were merged into it.
+        """
+        merged = self.model._default_manager.filter(merged_into=OuterRef("pk"))
+        return (
+            self.get_queryset()
+            .select_related("camera")
+            .annotate(has_merged=Exists(merged))
+            .select_for_update(of=("self",), no_key=True)
+            .filter(pk=event_id, claim_token=token)
+            .first()
+        )
+
+    def wait_again(self, event_id: int) -> bool:
+        """Make an event wait for the rules again; False where there is none to be seen."""
+        return bool(self.visible().filter(pk=event_id).update(**WAITS_AGAIN))
+
     def lock_grouping(self, camera_id: str) -> None:
         """Let nobody else group this camera's detections until the transaction ends."""
         with connections[self.db].cursor() as cursor:
@@ -149,16 +170,7 @@ class EventRepository(_EventRepository["Event"]):
         """Give id, start and end of the events that times from `first` to `last` may join, and lock their rows."""
         near: dict[str, Any] = {"camera": camera_id, "first": first, "last": last, "window": window, "idle": idle}
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT id, started_at, ended_at FROM events_event
-                WHERE camera_id = %(camera)s AND deleted_at IS NULL AND merged_into_id IS NULL
-                  AND started_at BETWEEN %(first)s::timestamptz - %(window)s AND %(last)s::timestamptz + %(idle)s
-                  AND ended_at >= %(first)s::timestamptz - %(idle)s
-                ORDER BY id FOR NO KEY UPDATE
-                """,
-                near,
-            )
+            cursor.execute(sql.LOCK_NEAR, near)
             return list(cursor.fetchall())
 
     def open_many(self, camera_id: str, spans: Sequence[tuple[datetime, datetime]]) -> list[int]:
@@ -178,82 +190,14 @@ class EventRepository(_EventRepository["Event"]):
             return
         pairs = {"gone": list(kept_of), "kept": list(kept_of.values())}
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE events_detection d SET event_id = pair.kept
-                FROM unnest(%(gone)s::bigint[], %(kept)s::bigint[]) AS pair(gone, kept)
-                WHERE d.event_id = pair.gone
-                """,
-                pairs,
-            )
-            cursor.execute(
-                """
-                UPDATE events_event kept SET
-                    reviewed = kept.reviewed OR gone.reviewed,
-                    reviewed_at = COALESCE(kept.reviewed_at, gone.reviewed_at),
-                    reviewed_by_id = CASE WHEN kept.reviewed THEN kept.reviewed_by_id ELSE gone.reviewed_by_id END,
-                    kept = kept.kept OR gone.kept,
-                    notes = concat_ws(E'\n\n', NULLIF(kept.notes, ''), NULLIF(gone.notes, '')),
-                    risk_score = CASE WHEN kept.scored_by <> 'person' AND gone.person_score IS NOT NULL
-                                      THEN gone.person_score ELSE kept.risk_score END,
-                    reasoning = CASE WHEN kept.scored_by <> 'person' AND gone.person_score IS NOT NULL
-                                     THEN gone.person_reasoning ELSE kept.reasoning END,
-                    scored_by = CASE WHEN gone.person_score IS NOT NULL THEN 'person' ELSE kept.scored_by END,
-                    version = kept.version + gone.changes
-                FROM (
-                    SELECT pair.kept AS id, bool_or(e.reviewed) AS reviewed, min(e.reviewed_at) AS reviewed_at,
-                           min(e.reviewed_by_id) AS reviewed_by_id, bool_or(e.kept) AS kept,
-                           string_agg(NULLIF(e.notes, ''), E'\n\n' ORDER BY e.started_at, e.id) AS notes,
-                           max(e.risk_score) FILTER (WHERE e.scored_by = 'person') AS person_score,
-                           max(e.reasoning) FILTER (WHERE e.scored_by = 'person') AS person_reasoning,
-                           sum(e.version - 1) AS changes
-                    FROM unnest(%(gone)s::bigint[], %(kept)s::bigint[]) AS pair(gone, kept)
-                    JOIN events_event e ON e.id = pair.gone
-                    GROUP BY pair.kept
-                ) AS gone
-                WHERE kept.id = gone.id
-                """,
-                pairs,
-            )
-            cursor.execute(
-                """
-                UPDATE events_event e SET merged_into_id = pair.kept, state = 'closed', due_at = NULL,
-                                          claim_token = NULL, swept_at = NULL
-                FROM unnest(%(gone)s::bigint[], %(kept)s::bigint[]) AS pair(gone, kept)
-                WHERE e.id = pair.gone OR e.merged_into_id = pair.gone
-                """,
-                pairs,
-            )
+            cursor.execute(sql.MOVE_DETECTIONS, pairs)
+            cursor.execute(sql.CARRY_OVER, pairs)
+            cursor.execute(sql.MARK_MERGED, pairs)
 
     def refresh(self, event_ids: Sequence[int]) -> None:
         """Tell the events anew from their detections, which grew just now; they are open and wait for the rules."""
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE events_event e SET
-                    started_at = facts.started_at, ended_at = facts.ended_at,
-                    detection_count = facts.detection_count, key_detection_id = facts.key_detection_id,
-                    object_types = ARRAY(
-                        SELECT d.object_type FROM events_detection d WHERE d.event_id = facts.event_id
-                        GROUP BY d.object_type ORDER BY count(*) DESC, min(d.detected_at), d.object_type
-                    ),
-                    zones = ARRAY(
-                        SELECT DISTINCT zone FROM events_detection d, unnest(d.zones) AS zone
-                        WHERE d.event_id = facts.event_id ORDER BY zone
-                    ),
-                    last_arrival_at = GREATEST(e.last_arrival_at, clock_timestamp()), state = 'open',
-                    -- An evaluation under way has not seen the growth: it loses its claim, and another follows.
-                    due_at = clock_timestamp(), attempts = 0, claim_token = NULL, swept_at = NULL
-                FROM (
-                    SELECT event_id, min(detected_at) AS started_at, max(detected_at) AS ended_at,
-                           count(*) AS detection_count,
-                           (array_agg(id ORDER BY snapshot_id IS NULL, confidence DESC, id))[1] AS key_detection_id
-                    FROM events_detection WHERE event_id = ANY(%(ids)s::bigint[]) GROUP BY event_id
-                ) AS facts
-                WHERE e.id = facts.event_id
-                """,
-                {"ids": list(event_ids)},
-            )
+            cursor.execute(sql.REFRESH, {"ids": list(event_ids)})
 
     def close_idle(self, *, idle: timedelta, limit: int) -> list[int]:
         """Close up to `limit` events that nothing joined for so long, of cameras without waiting pictures; their ids.
@@ -264,22 +208,7 @@ class EventRepository(_EventRepository["Event"]):
         waiting = [state.value for state in WAITING_STATES]
         which: dict[str, Any] = {"idle": idle, "limit": limit, "waiting": waiting}
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH idle AS (
-                    SELECT e.id FROM events_event e
-                    WHERE e.state = 'open' AND e.deleted_at IS NULL AND e.merged_into_id IS NULL
-                      AND e.last_arrival_at <= statement_timestamp() - %(idle)s
-                      AND NOT EXISTS (SELECT FROM cameras_snapshot s WHERE s.camera_id = e.camera_id
-                                      AND s.state = ANY(%(waiting)s))
-                    ORDER BY e.last_arrival_at LIMIT %(limit)s FOR NO KEY UPDATE OF e SKIP LOCKED
-                )
-                UPDATE events_event e SET state = 'closed', due_at = clock_timestamp(), attempts = 0,
-                                          claim_token = NULL, swept_at = NULL
-                FROM idle WHERE e.id = idle.id RETURNING e.id
-                """,
-                which,
-            )
+            cursor.execute(sql.CLOSE_IDLE, which)
             return sorted(row[0] for row in cursor.fetchall())
 
     def get_facts(self, event_ids: Sequence[int], *, lookback: timedelta) -> list[dict[str, Any]]:
@@ -289,31 +218,7 @@ class EventRepository(_EventRepository["Event"]):
         """
         which: dict[str, Any] = {"ids": list(event_ids), "lookback": lookback}
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH sighting AS (
-                    SELECT event_id, detected_at, object_type, count(*) AS number, max(confidence) AS confidence
-                    FROM events_detection WHERE event_id = ANY(%(ids)s::bigint[])
-                    GROUP BY event_id, detected_at, object_type
-                )
-                SELECT e.id, c.name AS camera_name, c.timezone, e.started_at, e.zones,
-                    (SELECT jsonb_agg(jsonb_build_array(kind.object_type, kind.confidence, kind.at_once))
-                     FROM (SELECT object_type, max(confidence) AS confidence, max(number) AS at_once
-                           FROM sighting WHERE event_id = e.id GROUP BY object_type ORDER BY object_type) AS kind
-                    ) AS objects,
-                    (SELECT max(together.number)
-                     FROM (SELECT sum(number)::int AS number FROM sighting WHERE event_id = e.id GROUP BY detected_at)
-                          AS together
-                    ) AS most_at_once,
-                    (SELECT count(*) FROM events_event b
-                     WHERE b.camera_id = e.camera_id AND b.deleted_at IS NULL AND b.merged_into_id IS NULL
-                       AND b.started_at >= e.started_at - %(lookback)s AND b.started_at < e.started_at
-                    ) AS earlier_events
-                FROM events_event e JOIN cameras_camera c ON c.id = e.camera_id
-                WHERE e.id = ANY(%(ids)s::bigint[]) ORDER BY e.id
-                """,
-                which,
-            )
+            cursor.execute(sql.FACTS, which)
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         # Django leaves JSON of a bare cursor as text.
@@ -324,18 +229,20 @@ class EventRepository(_EventRepository["Event"]):
         ids, values, summaries, reasonings = ([row[i] for row in scores] for i in range(4))
         with connections[self.db].cursor() as cursor:
             cursor.execute(
-                """
-                UPDATE events_event e SET
-                    summary = new.summary,
-                    risk_score = CASE WHEN e.scored_by = 'person' THEN e.risk_score ELSE new.score END,
-                    reasoning = CASE WHEN e.scored_by = 'person' THEN e.reasoning ELSE new.reasoning END,
-                    scored_by = CASE WHEN e.scored_by = 'person' THEN e.scored_by ELSE %(by)s END
-                FROM unnest(%(ids)s::bigint[], %(scores)s::int[], %(summaries)s::text[], %(reasonings)s::text[])
-                     AS new(id, score, summary, reasoning)
-                WHERE e.id = new.id
-                """,
+                sql.WRITE_SCORES,
                 {"ids": ids, "scores": values, "summaries": summaries, "reasonings": reasonings, "by": scored_by},
             )
+
+    def remove_old(self, camera_id: str, *, before: datetime, limit: int) -> int:
+        """Delete up to `limit` of a camera's events whose newest detection arrived before then, kept ones excepted.
+
+        Their detections go along, and what was merged into them. Inside the caller's transaction.
+        """
+        old = self.filter(camera_id=camera_id, last_arrival_at__lt=before, kept=False, merged_into=None)
+        locked = old.order_by("last_arrival_at").select_for_update(skip_locked=True, of=("self",))
+        ids = list(locked.values_list("pk", flat=True)[:limit])
+        self.filter(pk__in=ids).delete()
+        return len(ids)
 
 
 class DetectionQuerySet(RepositoryQuerySet["Detection"]):
@@ -363,6 +270,10 @@ _DetectionRepository = Repository.from_queryset(DetectionQuerySet)
 
 class DetectionRepository(_DetectionRepository["Detection"]):
     """Look-ups and writes of detections."""
+
+    def on_snapshot(self) -> Exists:
+        """Give the condition that a snapshot of the outer query has detections."""
+        return Exists(self.filter(snapshot_id=OuterRef("pk")))
 
     def get_by_external_ids(self, camera_id: str, external_ids: Sequence[str]) -> dict[str, "Detection"]:
         """Give the camera's detections that have these external ids, by these."""

@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from events.results import CloseResult, DetectionRunResult
+from events.results import CloseResult, DetectionRunResult, RetentionResult
+from events.services import retention
 from events.services.closing import close_idle_events
 from events.services.detection import detect_snapshot
 from siteadmin.core.pipeline import Step
@@ -18,3 +19,9 @@ def detect(snapshot_id: int) -> DetectionRunResult:
 def close_idle() -> CloseResult:
     """Close events that have fallen idle; beat runs it every few seconds."""
     return close_idle_events()
+
+
+@shared_task(name="events.remove_old")
+def remove_old() -> RetentionResult:
+    """Remove what is older than it is to be kept; beat runs it every hour."""
+    return retention.remove_old()

@@ -337,10 +337,20 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 10, "ignore_result": True},
     },
+    "remove_old": {
+        "task": "events.remove_old",
+        "schedule": 3600.0,
+        "options": {"expires": 3600, "ignore_result": True},
+    },
     "mark_silent": {
         "task": "cameras.mark_silent",
         "schedule": 10.0,
         "options": {"expires": 10, "ignore_result": True},
+    },
+    "draw_demo": {
+        "task": "siteadmin.draw_demo",
+        "schedule": 3.0,
+        "options": {"expires": 3, "ignore_result": True},
     },
 }
 CELERY_TIMEZONE = "UTC"

@@ -1,0 +1,77 @@
+"""Removes what is older than a camera's pictures are to be kept, rows first, files once nobody has them."""
+
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from cameras.models import Camera, Snapshot
+from events.choices import LONGEST_RETENTION_DAYS, RETENTION_BATCH, RETENTION_RUN
+from events.models import Detection, Event
+from events.results import RetentionResult
+from siteadmin.core import media
+
+logger = structlog.get_logger(__name__)
+
+
+def remove_old() -> RetentionResult:
+    """Remove events and pictures that arrived longer ago than their camera's retention says.
+
+    Whole events alone: one goes when its newest detection is old enough, its pictures with it. Kept events stay
+    with their pictures, and so does what still waits for detection. What one run does not reach, the next does.
+    """
+    until = time.monotonic() + RETENTION_RUN.total_seconds()
+    events = snapshots = files = 0
+    for camera in Camera.objects.get_all():
+        days = settings.RETENTION_DAYS if camera.retention_days is None else camera.retention_days
+        if not days:
+            continue
+        before = timezone.now() - timedelta(days=min(days, LONGEST_RETENTION_DAYS))
+        while time.monotonic() < until:
+            gone, names = _remove_batch(camera.pk, before=before)
+            events, snapshots, files = events + gone, snapshots + len(names), files + _remove_files(names)
+            if gone < RETENTION_BATCH and len(names) < RETENTION_BATCH:
+                break
+    if events or snapshots:
+        logger.info("old_removed", events=events, snapshots=snapshots, files=files)
+    return RetentionResult(events=events, snapshots=snapshots, files=files)
+
+
+def remove_cameras(camera_ids: list[str]) -> int:
+    """Remove these cameras for good, with all that came of them and their files; gives the number of files.
+
+    For few pictures, as the demo's: all rows go in one transaction.
+    """
+    with transaction.atomic():
+        names = Snapshot.objects.files_of(camera_ids)
+        for camera_id in camera_ids:
+            Camera.objects.delete_by_id(camera_id)
+    return _remove_files(names)
+
+
+def _remove_batch(camera_id: str, *, before: datetime) -> tuple[int, list[str]]:
+    """Remove some events and snapshots; gives the number of events and the names of the snapshots' files."""
+    with transaction.atomic():
+        events = Event.objects.remove_old(camera_id, before=before, limit=RETENTION_BATCH)
+        names = Snapshot.objects.remove_old(
+            camera_id, before=before, unless=Detection.objects.on_snapshot(), limit=RETENTION_BATCH
+        )
+    return events, names
+
+
+def _remove_files(names: list[str]) -> int:
+    """Remove the files that no snapshot has any more: the same content is one file for all."""
+    wanted = {name for name in names if name}
+    unused = wanted - Snapshot.objects.files_in_use(wanted)
+    removed = 0
+    for name in unused:
+        try:
+            media.delete(name)
+        except OSError as error:
+            logger.warning("file_not_removed", name=name, error=str(error))
+        else:
+            removed += 1
+    return removed
