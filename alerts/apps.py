@@ -8,3 +8,15 @@ class AlertsConfig(AppConfig):
 
     name = "alerts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell the kernel which rows wait for this app's steps, and how they are made to wait again."""
+        # Models can be imported only now.
+        from alerts.services.evaluation import revive_event
+        from events.models import Event
+        from siteadmin.core.pipeline import Step
+        from siteadmin.core.retry import register_reviver
+        from siteadmin.core.sweeper import register_waiting
+
+        register_waiting(Step.EVALUATE, Event.objects)
+        register_reviver(Step.EVALUATE, revive_event)

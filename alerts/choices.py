@@ -6,6 +6,15 @@ from django.db import models
 
 DELIVER_LEASE = timedelta(seconds=90)
 """How long one attempt may take; above every channel's deadline, below the broker's visibility timeout."""
+DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT = 70, 75
+"""Seconds after which an attempt that hangs is broken off, then its process killed; below the lease, so that
+nobody else has begun meanwhile."""
+EVALUATE_MAX_ATTEMPTS = 5
+"""Tries before an event whose rules cannot be judged ends as a dead letter."""
+EVALUATE_RETRY_BASE = timedelta(seconds=1)
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DEFAULT_DEDUP_TEMPLATE = "{camera_id}:{rule_id}"
+LONGEST_DEDUP_KEY = 500
 DEFAULT_COOLDOWN_SECONDS = 300
 MAX_COOLDOWN_SECONDS = 30 * 86_400
 

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -11,6 +10,8 @@ from django.db.models.functions import Now
 
 from alerts.choices import (
     DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_DEDUP_TEMPLATE,
+    LONGEST_DEDUP_KEY,
     MAX_COOLDOWN_SECONDS,
     AlertStatus,
     AttemptOutcome,
@@ -20,12 +21,14 @@ from alerts.choices import (
     Severity,
 )
 from alerts.repositories import (
-    AlertRepository,
-    AlertRuleRepository,
     ChannelRepository,
-    CooldownRepository,
     DeliveryAttemptRepository,
     DeliveryRepository,
+)
+from alerts.rule_repositories import (
+    AlertRepository,
+    AlertRuleRepository,
+    CooldownRepository,
     RuleDecisionRepository,
 )
 from cameras.models import Camera
@@ -68,14 +71,13 @@ class AlertRule(models.Model):
     zone_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     schedule = models.JSONField(null=True, blank=True, help_text='{"days", "start", "end", "timezone"} or empty.')
 
-    dedup_key_template = models.CharField(max_length=200, default="{camera_id}:{rule_id}")
+    dedup_key_template = models.CharField(max_length=200, default=DEFAULT_DEDUP_TEMPLATE)
     cooldown_seconds = models.PositiveIntegerField(
         default=DEFAULT_COOLDOWN_SECONDS, validators=[MaxValueValidator(MAX_COOLDOWN_SECONDS)]
     )
     channels = models.ManyToManyField(Channel, blank=True, related_name="rules")
     demo = models.BooleanField(default=False, editable=False)
 
-    last_fired_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[AlertRuleRepository] = AlertRuleRepository()
@@ -100,19 +102,19 @@ class Alert(models.Model):
 
     severity = models.CharField(max_length=8, choices=Severity.choices)
     status = models.CharField(max_length=16, choices=AlertStatus.choices, default=AlertStatus.PENDING)
-    dedup_key = models.CharField(max_length=500)
+    dedup_key = models.CharField(max_length=LONGEST_DEDUP_KEY)
     matched_conditions = models.JSONField(default=list, blank=True)
     suppressed_count = models.PositiveIntegerField(default=0, help_text="Duplicates within the cooldown.")
     suppression_reason = models.TextField(blank=True)
 
     created_at = models.DateTimeField(db_default=Now())
     delivered_at = models.DateTimeField(null=True, blank=True)
-    acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    acknowledged_by = models.CharField(max_length=200, blank=True, help_text="A user, or an API key as key:NAME.")
     acknowledged_at = models.DateTimeField(null=True, blank=True)
+    dismissed_by = models.CharField(max_length=200, blank=True, help_text="A user, or an API key as key:NAME.")
+    dismissed_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(blank=True)
-    version = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=1, help_text="Counts people's changes alone.")
 
     objects: ClassVar[AlertRepository] = AlertRepository()
 
@@ -134,15 +136,17 @@ class Alert(models.Model):
 class Cooldown(models.Model):
     """The one row per dedup key that decides, in one statement, who may alert."""
 
-    dedup_key = models.CharField(max_length=500, primary_key=True)
-    alert = models.ForeignKey(Alert, null=True, on_delete=models.SET_NULL, related_name="+")
-    severity_rank = models.PositiveSmallIntegerField()
-    fired_at = models.DateTimeField()
+    dedup_key = models.CharField(max_length=LONGEST_DEDUP_KEY, primary_key=True)
+    fired_at = ArrayField(
+        models.DateTimeField(),
+        help_text="When an alert of at least this severity last fired, from low on; severities above the last "
+        "one never did.",
+    )
 
     objects: ClassVar[CooldownRepository] = CooldownRepository()
 
     class Meta:
-        ordering = ["-fired_at"]
+        ordering = ["dedup_key"]
 
     def __str__(self) -> str:
         return self.dedup_key

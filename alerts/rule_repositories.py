@@ -1,0 +1,321 @@
+"""Reads and atomic writes of rules, alerts, cooldowns and decisions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from django.apps import apps
+from django.db import connections
+from django.db.models import Case, Exists, F, OuterRef, Subquery, When
+from django.db.models.functions import Now
+
+from alerts.choices import AlertStatus, ChannelKind, Decision, Severity
+from siteadmin.core.repository import Repository, RepositoryQuerySet
+
+if TYPE_CHECKING:
+    from alerts.models import Alert, AlertRule, Channel, Cooldown, RuleDecision
+
+UNACKNOWLEDGED = (AlertStatus.PENDING, AlertStatus.DELIVERED)
+NOT_DISMISSED = (*UNACKNOWLEDGED, AlertStatus.ACKNOWLEDGED)
+
+
+class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
+    """Reads that chain."""
+
+    def with_channels(self) -> Self:
+        """Fetch the channels along, by one further query."""
+        return self.prefetch_related("channels")
+
+    def with_last_fired(self) -> Self:
+        """Add `last_fired_at`, when its newest alert that was not suppressed was made, or None."""
+        alerts = apps.get_model("alerts", "Alert")._default_manager
+        fired = alerts.filter(rule=OuterRef("pk")).exclude(status=AlertStatus.SUPPRESSED)
+        return self.annotate(last_fired_at=Subquery(fired.order_by("-created_at", "-pk").values("created_at")[:1]))
+
+    def undecided_for(self, event_id: int) -> Self:
+        """Keep enabled rules that may still fire for the event, with `known_reason`, why they did not yet."""
+        model = apps.get_model("alerts", "RuleDecision")
+        decisions = model._default_manager.filter(rule=OuterRef("pk"), event_id=event_id)
+        return (
+            self.filter(~Exists(decisions.exclude(outcome=Decision.NOT_YET)), enabled=True)
+            .annotate(known_reason=Subquery(decisions.values("reason")[:1]))
+            .order_by("pk")
+        )
+
+
+_AlertRuleRepository = Repository.from_queryset(AlertRuleQuerySet)
+
+
+class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
+    """Look-ups and writes of rules."""
+
+    def get_locked(self, rule_id: int) -> "AlertRule | None":
+        """Give the rule, locked against everybody until the transaction ends."""
+        return self.get_queryset().select_for_update().filter(pk=rule_id).first()
+
+    def channels_of(self, rule_ids: Sequence[int]) -> "dict[int, list[Channel]]":
+        """Give the channels of each of these rules, by one query, in the order of their ids."""
+        through = self.model.channels.through._default_manager
+        rows = through.filter(alertrule_id__in=rule_ids).select_related("channel").order_by("channel_id")
+        channels: dict[int, list[Channel]] = defaultdict(list)
+        for row in rows:
+            channels[row.alertrule_id].append(row.channel)
+        return channels
+
+    def delete_demo(self) -> None:
+        """Delete the demo's rules."""
+        self.get_queryset().filter(demo=True).delete()
+
+
+class AlertQuerySet(RepositoryQuerySet["Alert"]):
+    """Reads that chain."""
+
+    def unacknowledged(self) -> Self:
+        """Keep what still waits for somebody to say that they know."""
+        return self.filter(status__in=UNACKNOWLEDGED)
+
+    def in_inbox(self) -> Self:
+        """Keep what an inbox shows."""
+        return self.filter(deliveries__channel__kind=ChannelKind.INBOX).distinct()
+
+    def with_camera(self) -> Self:
+        """Fetch the camera along."""
+        return self.select_related("camera")
+
+    def for_api(self) -> Self:
+        """Leave out what belongs to a deleted camera."""
+        return self.filter(camera__deleted_at=None)
+
+
+_AlertRepository = Repository.from_queryset(AlertQuerySet)
+
+
+class AlertRepository(_AlertRepository["Alert"]):
+    """Look-ups and writes of alerts."""
+
+    def adopt(self, *, into: int) -> None:
+        """Move the alerts of events that were merged into this one to it."""
+        self.get_queryset().filter(event__merged_into=into).update(event_id=into)
+
+    def newest_within(self, dedup_key: str, *, cooldown: timedelta) -> "tuple[Alert, timedelta] | None":
+        """Give the key's newest alert within the cooldown and its age, by the database's clock; None where none is."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            now: datetime = cursor.fetchone()[0]
+        alert = (
+            self.get_queryset()
+            .filter(dedup_key=dedup_key, created_at__gte=now - cooldown)
+            .exclude(status=AlertStatus.SUPPRESSED)
+            .order_by("-created_at", "-pk")
+            .first()
+        )
+        return None if alert is None else (alert, now - alert.created_at)
+
+    def newest_of_rank(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Give the id of the newest alert of each key and at least this rank of severity; none where none is left."""
+        if not wanted:
+            return {}
+        pairs: dict[str, Any] = {
+            "keys": [key for key, _ in wanted],
+            "ranks": [rank for _, rank in wanted],
+            "severities": list(Severity.values),
+        }
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT wanted.key, wanted.rank, newest.id
+                FROM unnest(%(keys)s::text[], %(ranks)s::int[]) AS wanted(key, rank)
+                CROSS JOIN LATERAL (
+                    SELECT a.id FROM alerts_alert a
+                    WHERE a.dedup_key = wanted.key AND a.status <> 'suppressed'
+                      AND array_position(%(severities)s::text[], a.severity::text) > wanted.rank
+                    ORDER BY a.created_at DESC, a.id DESC LIMIT 1
+                ) AS newest
+                """,
+                pairs,
+            )
+            return {(key, rank): alert_id for key, rank, alert_id in cursor.fetchall()}
+
+    def count_duplicates(self, numbers: Mapping[int, int]) -> None:
+        """Add to how many duplicates each of these alerts stands for; the caller holds their keys' cooldowns."""
+        if not numbers:
+            return
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE alerts_alert a SET suppressed_count = a.suppressed_count + new.number
+                FROM unnest(%s::bigint[], %s::int[]) AS new(id, number) WHERE a.id = new.id
+                """,
+                [list(numbers), list(numbers.values())],
+            )
+
+    def mark_delivered(self, alert_id: int) -> bool:
+        """Note that a channel accepted a pending alert; False where it is not pending."""
+        pending = self.get_queryset().filter(pk=alert_id, status=AlertStatus.PENDING)
+        return bool(pending.update(status=AlertStatus.DELIVERED, delivered_at=Now()))
+
+    def acknowledge(self, alert_id: int, *, by: str, note: str | None, version: int | None) -> bool:
+        """Note that somebody knows; False where the alert's state (or version, where given) is not the right one."""
+        return self._change(
+            alert_id,
+            allowed=UNACKNOWLEDGED,
+            version=version,
+            note=note,
+            status=AlertStatus.ACKNOWLEDGED,
+            acknowledged_by=by,
+            acknowledged_at=Now(),
+        )
+
+    def dismiss(self, alert_id: int, *, by: str, note: str | None, version: int | None) -> bool:
+        """Put the alert aside; False where the alert's state (or version, where given) is not the right one."""
+        return self._change(
+            alert_id,
+            allowed=NOT_DISMISSED,
+            version=version,
+            note=note,
+            status=AlertStatus.DISMISSED,
+            dismissed_by=by,
+            dismissed_at=Now(),
+        )
+
+    def _change(
+        self, alert_id: int, *, allowed: Iterable[str], version: int | None, note: str | None, **fields: Any
+    ) -> bool:
+        rows = self.get_queryset().filter(pk=alert_id, status__in=allowed)
+        rows = rows if version is None else rows.filter(version=version)
+        if note is not None:
+            fields["note"] = note
+        return bool(rows.update(version=F("version") + 1, **fields))
+
+
+class CooldownQuerySet(RepositoryQuerySet["Cooldown"]):
+    """Reads that chain."""
+
+
+_CooldownRepository = Repository.from_queryset(CooldownQuerySet)
+
+
+class CooldownRepository(_CooldownRepository["Cooldown"]):
+    """The one place where it is decided who may alert under a key."""
+
+    def claim(self, wanted: Sequence[tuple[str, int, timedelta]]) -> dict[str, datetime]:
+        """Take each key, given with rank of severity and cooldown, whose window is over; gives when each fired.
+
+        One statement decides for whoever comes at the same time: the row's lock lets one in after the other,
+        and each looks at the row as the one before left it, at the database's clock of that moment. An earlier
+        alert of a lower severity is no obstacle, since `fired_at` is kept by severity. Keys are taken in one
+        order by everybody, so that nobody waits for each other in a circle; they stay locked, taken or not, to
+        the end of the transaction, and a rollback gives them back. No key may be given twice.
+        """
+        values: dict[str, Any] = {
+            "keys": [key for key, _, _ in wanted],
+            "ranks": [rank for _, rank, _ in wanted],
+            "cooldowns": [cooldown for _, _, cooldown in wanted],
+        }
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                WITH wanted AS (
+                    SELECT * FROM unnest(%(keys)s::text[], %(ranks)s::int[], %(cooldowns)s::interval[])
+                        AS wanted(key, rank, cooldown)
+                )
+                INSERT INTO alerts_cooldown AS held (dedup_key, fired_at)
+                SELECT key, array_fill(clock_timestamp(), ARRAY[rank + 1]) FROM wanted ORDER BY key
+                ON CONFLICT (dedup_key) DO UPDATE SET
+                    fired_at = array_fill(clock_timestamp(), ARRAY[cardinality(excluded.fired_at)])
+                               || held.fired_at[cardinality(excluded.fired_at) + 1:]
+                WHERE (
+                    SELECT wanted.cooldown = interval '0'
+                        OR held.fired_at[wanted.rank + 1] IS NULL
+                        OR held.fired_at[wanted.rank + 1] < clock_timestamp() - wanted.cooldown
+                    FROM wanted WHERE wanted.key = held.dedup_key
+                )
+                RETURNING dedup_key, fired_at[1]
+                """,
+                values,
+            )
+            return dict(cursor.fetchall())
+
+
+@dataclass(slots=True, frozen=True)
+class DecisionRow:
+    """One decision to be written."""
+
+    rule_id: int
+    outcome: Decision
+    reason: str
+    alert_id: int | None = None
+
+
+class RuleDecisionQuerySet(RepositoryQuerySet["RuleDecision"]):
+    """Reads that chain."""
+
+    def for_event(self, event_id: int) -> Self:
+        """Give what was decided for an event, rule by rule, with rule and alert."""
+        return self.filter(event_id=event_id).select_related("rule", "alert").order_by("rule__name", "rule_id")
+
+    def duplicates_of(self, alert_id: int) -> Self:
+        """Give what the alert stands for beside its own event, newest first, with event and rule."""
+        return (
+            self.filter(alert_id=alert_id, outcome=Decision.DUPLICATE)
+            .select_related("event", "rule")
+            .order_by("-decided_at", "-pk")
+        )
+
+
+_RuleDecisionRepository = Repository.from_queryset(RuleDecisionQuerySet)
+
+
+class RuleDecisionRepository(_RuleDecisionRepository["RuleDecision"]):
+    """Look-ups and writes of rule decisions."""
+
+    def decide(self, event_id: int, decisions: Sequence[DecisionRow]) -> set[int]:
+        """Write these decisions and give the ids of the rules whose decision was written.
+
+        The constraint decides: a final decision of somebody else stays, `not_yet` gives way to what is new.
+        """
+        if not decisions:
+            return set()
+        values: dict[str, Any] = {
+            "event": event_id,
+            "rules": [decision.rule_id for decision in decisions],
+            "outcomes": [decision.outcome.value for decision in decisions],
+            "reasons": [decision.reason for decision in decisions],
+            "alerts": [decision.alert_id for decision in decisions],
+        }
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO alerts_ruledecision AS held (event_id, rule_id, outcome, reason, alert_id, decided_at)
+                SELECT %(event)s, rule, outcome, reason, alert, clock_timestamp()
+                FROM unnest(%(rules)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(alerts)s::bigint[])
+                    AS new(rule, outcome, reason, alert)
+                ORDER BY rule
+                ON CONFLICT (event_id, rule_id) DO UPDATE SET
+                    outcome = excluded.outcome, reason = excluded.reason,
+                    alert_id = excluded.alert_id, decided_at = excluded.decided_at
+                WHERE held.outcome = 'not_yet'
+                RETURNING rule_id
+                """,
+                values,
+            )
+            return {row[0] for row in cursor.fetchall()}
+
+    def adopt(self, *, into: int) -> None:
+        """Move the final decisions of events that were merged into this one to it, where it has none of its own.
+
+        Of several for one rule the fired one goes first. What cannot move stays with its event.
+        """
+        gone = self.get_queryset().filter(event__merged_into=into)
+        gone.filter(outcome=Decision.NOT_YET).delete()
+        fired_first = Case(When(outcome=Decision.FIRED, then=0), default=1)
+        best = list(
+            gone.order_by("rule_id", fired_first, "decided_at", "pk").distinct("rule_id").values_list("pk", "rule_id")
+        )
+        rules = [rule_id for _, rule_id in best]
+        own = self.get_queryset().filter(event_id=into, rule_id__in=rules)
+        own.filter(outcome=Decision.NOT_YET).delete()
+        taken = set(own.values_list("rule_id", flat=True))
+        self.get_queryset().filter(pk__in=[pk for pk, rule_id in best if rule_id not in taken]).update(event_id=into)

@@ -1,0 +1,52 @@
+"""What becomes of an alert: delivered, acknowledged, dismissed; each step one conditional statement."""
+
+from typing import Protocol
+
+from django.db import transaction
+
+from alerts.models import Alert, Delivery
+from siteadmin.core.exceptions import AlertNotFoundError, InvalidStateTransitionError, VersionConflictError
+
+
+class Actor(Protocol):
+    """Who acts: a member of staff or an API key."""
+
+    def get_username(self) -> str:
+        """Give the name under which the act is recorded."""
+
+
+def acknowledge_alert(alert_id: int, *, by: Actor, note: str | None = None, version: int | None = None) -> Alert:
+    """Note that somebody knows of a pending or delivered alert, and give the alert.
+
+    `version`: only where nobody changed the alert since. Raises AlertNotFoundError, InvalidStateTransitionError
+    or VersionConflictError.
+    """
+    with transaction.atomic():
+        done = Alert.objects.acknowledge(alert_id, by=by.get_username(), note=note, version=version)
+        return _settle(alert_id, done=done, step="acknowledged", version=version)
+
+
+def dismiss_alert(alert_id: int, *, by: Actor, note: str | None = None, version: int | None = None) -> Alert:
+    """Put an alert aside; what of it still waits to be sent is skipped. Raises as `acknowledge_alert` does."""
+    with transaction.atomic():
+        # First the deliveries, then the alert, as a worker does that has delivered one: nobody waits in a circle.
+        Delivery.objects.skip_waiting(alert_id)
+        done = Alert.objects.dismiss(alert_id, by=by.get_username(), note=note, version=version)
+        return _settle(alert_id, done=done, step="dismissed", version=version)
+
+
+def mark_delivered(alert_id: int) -> bool:
+    """Note that at least one channel accepted the alert; False where it is pending no more."""
+    return Alert.objects.mark_delivered(alert_id)
+
+
+def _settle(alert_id: int, *, done: bool, step: str, version: int | None) -> Alert:
+    alert = Alert.objects.get_by_id(alert_id)
+    if alert is None:
+        raise AlertNotFoundError(alert_id)
+    if not done:
+        details = {"alert_id": alert.pk, "status": alert.status, "version": alert.version}
+        if version not in (None, alert.version):
+            raise VersionConflictError(details=details)
+        raise InvalidStateTransitionError(f"An alert that is {alert.status} cannot be {step}", details=details)
+    return alert
