@@ -71,7 +71,8 @@ class Drawing:
         if self.boxes:
             _draw_boxes(picture, self.boxes)
         made = BytesIO()
-        picture.save(made, "JPEG", quality=QUALITY)
+        # Thin lines keep their color only where color is stored for every pixel.
+        picture.save(made, "JPEG", quality=QUALITY, subsampling=0 if self.boxes else -1)
         return made.getvalue()
 
 
@@ -158,7 +159,7 @@ def _draw_label(
     x = max(min(left, picture.width - width), 0)
     # Above the box, or inside it where the picture ends.
     y = top - height if top >= height else min(top, picture.height - height)
-    draw.rectangle((x, y, x + width, y + height), fill=OUTLINE)
+    draw.rectangle((x, y, x + width - 1, y + height - 1), fill=OUTLINE)
     draw.text((x + pad - x0, y + pad - y0), text, font=font, fill=color)
 
 
