@@ -25,7 +25,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class SiteUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]  # unfold is untyped
+class SiteUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """People; their group gives them their role."""
 
     form = UserChangeForm

@@ -38,9 +38,9 @@ def draw_picture(scene: Scene, *, progress: float | None, seed: int) -> Picture:
     if progress is not None:
         x = int(WIDTH * (0.12 + 0.76 * progress))
         _draw_figure(picture, x=x, feet=HEIGHT - 60, height=scene.figure_height, stride=progress * 9)
-    picture = cv2.GaussianBlur(picture, (5, 5), 0)
-    noise = random.normal(float(random.uniform(-3, 3)), 4, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(picture, (5, 5), 0)
+    noise = random.normal(float(random.uniform(-3, 3)), 4, blurred.shape)
+    return np.clip(blurred + noise, 0, 255).astype(np.uint8)
 
 
 def _draw_background(scene: Scene) -> Picture:

@@ -45,7 +45,7 @@ def create_demo(*, inbox: Channel) -> None:
     """Make the two cameras, their rule and its way to the inbox."""
     with transaction.atomic():
         for camera_id, (name, _, _) in SCENES.items():
-            Camera.objects.create(Camera(id=camera_id, name=name, folder_path=camera_id, demo=True))
+            Camera.objects.save(Camera(id=camera_id, name=name, folder_path=camera_id, demo=True))
         rule = AlertRule(
             name=RULE_NAME,
             description="Goes away with the demo.",
@@ -56,7 +56,7 @@ def create_demo(*, inbox: Channel) -> None:
             cooldown_seconds=120,
             demo=True,
         )
-        AlertRule.objects.create(rule)
+        AlertRule.objects.save(rule)
         rule.channels.add(inbox)
 
 

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 BACK_WITHIN = 5.0
 SETTINGS = {
     "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
-    "DETECTOR": "instant",
+    "DETECTOR": "tests.fakes.detectors.InstantDetector",
     "BATCH_IDLE_TIMEOUT_SECONDS": "1",
     "DELIVERY_RETRY_BASE_SECONDS": "0.2",
 }

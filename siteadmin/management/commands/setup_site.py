@@ -21,4 +21,6 @@ class Command(BaseCommand):
         elif report.admin_name:
             self.stdout.write(f"\nThe first admin is {report.admin_name}, with the password of the settings.\n")
         if report.has_demo:
-            self.stdout.write("Two demo cameras send drawn pictures for ten minutes; `manage.py demo --remove` ends it.")
+            self.stdout.write(
+                "Two demo cameras send drawn pictures for ten minutes; `manage.py demo --remove` ends it."
+            )
