@@ -70,7 +70,10 @@ class OpenCvDetector:
         work = _resize(pixels, _work_scale(pixels))
         if min(work.shape[0] / 128, work.shape[1] / 64) < 1:
             return []  # smaller than the detector's window, even enlarged
-        boxes, weights = self._hog.detectMultiScale(work, winStride=STRIDE, padding=PADDING, scale=SCALE_STEP)
+        try:
+            boxes, weights = self._hog.detectMultiScale(work, winStride=STRIDE, padding=PADDING, scale=SCALE_STEP)
+        except cv2.error as error:
+            raise PictureNotUsableError(f"The picture cannot be looked at: {error}") from error
         moved = None if picture.before is None else _motion(pixels, picture.before)
         to_frame = (frame_width / work.shape[1], frame_height / work.shape[0])
         found = []
@@ -113,7 +116,7 @@ def _decode(data: bytes) -> tuple[Pixels, tuple[int, int]]:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except PictureNotUsableError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureNotUsableError(f"The picture cannot be decoded: {error}") from error
     pixels = np.asarray(upright, dtype=np.uint8)[:, :, ::-1]
     return np.ascontiguousarray(pixels), (height, width) if turned else (width, height)

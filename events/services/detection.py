@@ -49,7 +49,7 @@ def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
         return DetectionRunResult(snapshot_id, DetectionOutcomeKind.NOT_DUE)
     if snapshot.attempts > DETECT_MAX_ATTEMPTS:
         # Attempts are counted at the claim: this one ended its worker every time, so it is not tried once more.
-        return _give_up(snapshot, token=token, error=snapshot.error or "Every worker that looked at it died")
+        return _give_up(snapshot, token=token, error=snapshot.error or "Every try ended without an answer")
     try:
         found = ask_detector(_picture_of(snapshot))
     except PictureNotUsableError as error:

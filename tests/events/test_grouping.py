@@ -200,7 +200,7 @@ class TestMerge:
 
 
 @pytest.mark.django_db
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(min_value=0, max_value=300), min_size=1, max_size=20))
 def test_events_hold_their_limits_for_any_order_of_arrival(arrivals: list[int]) -> None:
     camera = CameraFactory()
