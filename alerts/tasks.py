@@ -1,0 +1,21 @@
+"""Tasks of the alerts: three lines each, the work is the services'."""
+
+from celery import shared_task
+
+from alerts.choices import DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
+from alerts.results import DeliveryResult, EvaluationResult
+from alerts.services.delivery import deliver as deliver_one
+from alerts.services.evaluation import evaluate_event
+from siteadmin.core.pipeline import Step
+
+
+@shared_task(name=Step.EVALUATE.value)
+def evaluate(event_id: int) -> EvaluationResult:
+    """Judge the rules for one event."""
+    return evaluate_event(event_id)
+
+
+@shared_task(name=Step.DELIVER.value, time_limit=DELIVER_TIME_LIMIT, soft_time_limit=DELIVER_SOFT_TIME_LIMIT)
+def deliver(delivery_id: int) -> DeliveryResult:
+    """Attempt one delivery."""
+    return deliver_one(delivery_id)
