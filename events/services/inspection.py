@@ -77,9 +77,10 @@ def _read_inside_root(image_path: str) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise MediaNotFoundError(message="The file does not exist", details={"path": image_path}) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise MediaNotFoundError(message="It is no plain file", details={"path": image_path})
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise MediaNotFoundError(message="It is no plain file", details={"path": image_path})
         return file.read(settings.MAX_UPLOAD_BYTES + 1)
 
 
