@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.urls import reverse
 
 from alerts.models import Alert
 from alerts.results import Notice
@@ -13,6 +12,10 @@ from events.models import Event
 
 ALERT_CREATED = "alert.created"
 CHANNEL_TEST = "channel.test"
+
+# Written out: looking them up would load every page of the site into each worker. A test holds them to the site's.
+EVENT_PATH = "/admin/events/event/{}/change/"
+IMAGE_PATH = "/api/events/{}/image"
 
 
 def build_alert_notice(alert: Alert, *, picture: bytes | None = None) -> Notice:
@@ -76,8 +79,8 @@ def _links(event: Event | None) -> dict[str, str]:
     if event is None:
         return {}
     return {
-        "event": settings.SITE_URL + reverse("admin:events_event_change", args=[event.pk]),
-        "image": f"{settings.SITE_URL}/api/events/{event.pk}/image",
+        "event": settings.SITE_URL + EVENT_PATH.format(event.pk),
+        "image": settings.SITE_URL + IMAGE_PATH.format(event.pk),
     }
 
 

@@ -141,11 +141,6 @@ def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
     )
 
 
-def revive_delivery(delivery_id: int) -> bool:
-    """Make a delivery that failed for good wait again under its old key; the reviver of its dead letter."""
-    return Delivery.objects.revive(delivery_id)
-
-
 def retry_delivery(delivery_id: int) -> None:
     """Try a delivery again now that failed or waits for its next attempt.
 
