@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from alerts.results import Notice
+from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import ValidationError
 
 MASK = "***"
 """Stands for a value that is set and not shown; sent back, it keeps the value."""
 
+LONGEST_FIELD = 200
 Config = dict[str, Any]
 
 
@@ -59,11 +61,12 @@ class ConfigError(ValidationError):
     default_error_code = "INVALID_CHANNEL_CONFIG"
 
     def __init__(self, problems: dict[str, str]) -> None:
-        super().__init__(
-            errors=[{"field": field, "code": "invalid", "detail": detail} for field, detail in problems.items()]
-        )
-        self.problems = problems
+        # A key is the caller's own text, and an answer must be able to hold it.
+        self.problems = {clean_text(field, limit=LONGEST_FIELD): detail for field, detail in problems.items()}
         """Detail by field, such as `config.url`."""
+        super().__init__(
+            errors=[{"field": field, "code": "invalid", "detail": detail} for field, detail in self.problems.items()]
+        )
 
 
 class Transport(Protocol):

@@ -70,7 +70,7 @@ class WebhookTransport:
         """Check URL and headers; a masked value keeps the old one."""
         refuse_unknown_keys(config, known={"url", "headers"})
         problems: dict[str, str] = {}
-        url, headers = config.get("url"), config.get("headers") or {}
+        url, headers = config.get("url"), config.get("headers", {})
         if old is not None and url == mask_credentials(str(old["url"])):
             url = old["url"]
         problem = _url_problem(url)
@@ -202,7 +202,7 @@ def _refusal(response: http.HttpResponse) -> ChannelError:
 def _url_problem(url: Any) -> str:
     if not isinstance(url, str) or not url:
         return "This field is required"
-    if len(url) > LONGEST_URL or any(sign <= " " or sign == "\x7f" for sign in url):
+    if len(url) > LONGEST_URL or " " in url or not url.isprintable():
         return f"Takes a URL of up to {LONGEST_URL} signs without spaces or control characters"
     try:
         parts = urlsplit(url)

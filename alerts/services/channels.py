@@ -66,7 +66,7 @@ def delete_channel(channel_id: int) -> bool:
         return Channel.objects.delete_by_id(channel_id)
 
 
-def test_channel(channel_id: int) -> DeliveryResult:
+def send_test_message(channel_id: int) -> DeliveryResult:
     """Send a message marked as a test now, also while the channel is off; it is not kept as a delivery.
 
     ChannelNotFoundError where there is none.
@@ -90,8 +90,8 @@ def test_channel(channel_id: int) -> DeliveryResult:
 
 
 def problem_of(channel: Channel) -> str:
-    """Say why the channel can send nothing at present, or give an empty text."""
-    return transport_of(channel.kind).problem() or channel.disabled_reason
+    """Say what the site lacks for this kind of channel to send anything, or give an empty text."""
+    return transport_of(channel.kind).problem()
 
 
 def shown_config(channel: Channel) -> dict[str, Any]:

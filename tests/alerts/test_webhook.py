@@ -194,6 +194,7 @@ def test_weak_or_malformed_secret_is_refused(secret: str) -> None:
         "https://exam ple.com/",
         "https://example.com/\r\nX: y",
         "https://[::1",
+        "https://a.example\ud800/",
         "http://127.0.0.1/x",
         "http://[::1]/",
         "http://[::ffff:10.0.0.1]/",
@@ -209,7 +210,7 @@ def test_private_address_is_taken_where_allowed(loopback: None) -> None:
     assert webhook.validate({"url": "http://127.0.0.1:9/x"}) == {"url": "http://127.0.0.1:9/x", "headers": {}}
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_HEADERS) + ["Webhook-Id", "CONTENT-TYPE", "a b", "a:b", "", "a\r\nb"])
+@pytest.mark.parametrize("name", sorted(RESERVED_HEADERS) + ["Webhook-Id", "CONTENT-TYPE", "a b", "a:b", ""])
 def test_header_that_is_ours_or_malformed_is_refused(name: str) -> None:
     assert problems_of({"url": "https://example.com", "headers": {name: "x"}}) == {f"config.headers.{name}"}
 
