@@ -55,7 +55,7 @@ class Schedule:
         }
 
     def __str__(self) -> str:
-        days = "every day" if len(self.days) == len(DAYS) else ", ".join(DAYS[day][:3] for day in sorted(self.days))
+        days = "every day" if len(self.days) == len(DAYS) else ", ".join(DAYS[day][:3].capitalize() for day in sorted(self.days))
         return f"{_show(self.start)}-{_show(self.end)} {self.timezone.key}, {days}"
 
 
