@@ -266,7 +266,7 @@ def _result(event: Event, candidates: Sequence[Candidate], not_yet: Sequence[Ski
 
 
 def _try_again(event_id: int, *, token: uuid.UUID, error: str) -> EvaluationResult:
-    logger.warning("evaluation_failed", event=event_id, error=error)
+    logger.warning("evaluation_failed", event_id=event_id, error=error)
     with transaction.atomic():
         event = Event.objects.hold(event_id, token=token)
         if event is None:

@@ -1,0 +1,477 @@
+"""Rules judged for events: what fires, what does not, and that each is decided once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from kombu.utils.json import dumps, loads
+
+from alerts.models import Alert, AlertRule, Delivery, RuleDecision
+from alerts.results import EvaluationResult
+from alerts.services import evaluation
+from alerts.services.evaluation import evaluate_event
+from events.models import Event
+from siteadmin.core import pipeline, retry
+from siteadmin.core.models import DeadLetter
+from siteadmin.core.pipeline import Step
+from tests.alerts.connections import run_apart
+from tests.factories import (
+    AlertRuleFactory,
+    CameraFactory,
+    ChannelFactory,
+    DetectionFactory,
+    EventFactory,
+)
+from tests.query_counts import assert_query_count
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, int]]:
+    """Give the steps asked for, in order, instead of a broker."""
+    steps: list[tuple[Step, int]] = []
+    monkeypatch.setattr(pipeline, "send", lambda step, subject_id: steps.append((step, subject_id)))
+    return steps
+
+
+def waiting_event(*object_types: str, **fields: Any) -> Event:
+    """Make an event with a detection of each type that waits for the rules."""
+    event: Event = EventFactory(due_at=timezone.now(), **fields)
+    for object_type in object_types or ("person",):
+        grow(event, object_type=object_type)
+    return event
+
+
+def grow(event: Event, **fields: Any) -> None:
+    """Add a detection, and let the event wait for the rules."""
+    DetectionFactory(event=event, camera=event.camera, **fields)
+    Event.objects.wait_again(event.pk)
+
+
+def decision(event: Event, rule: AlertRule) -> RuleDecision:
+    return RuleDecision.objects.get(event=event, rule=rule)
+
+
+class TestFiring:
+    def test_a_rule_that_holds_makes_an_alert_with_all_it_is_to_tell(self) -> None:
+        rule = AlertRuleFactory(risk_threshold=40, severity="high", name="Somebody")
+        event = waiting_event(risk_score=50)
+
+        evaluate_event(event.pk)
+
+        alert = Alert.objects.get()
+        assert (alert.event, alert.rule, alert.rule_name, alert.camera) == (event, rule, "Somebody", event.camera)
+        assert (alert.severity, alert.status) == ("high", "pending")
+        assert alert.dedup_key == f"{event.camera_id}:{rule.pk}"
+        assert alert.matched_conditions == ["risk score 50 is at least 40"]
+
+    def test_each_channel_gets_a_delivery_that_is_asked_for(
+        self, asked: list[tuple[Step, int]], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        channels = [ChannelFactory(), ChannelFactory(kind="webhook")]
+        AlertRuleFactory(channels=channels)
+        event = waiting_event()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            evaluate_event(event.pk)
+
+        deliveries = Delivery.objects.order_by("channel_id")
+        assert [delivery.channel for delivery in deliveries] == channels
+        assert {delivery.state for delivery in deliveries} == {"pending"}
+        assert all(delivery.due_at and delivery.idempotency_key.startswith("msg_") for delivery in deliveries)
+        assert sorted(asked) == [(Step.DELIVER, delivery.pk) for delivery in deliveries]
+
+    def test_a_channel_that_is_off_gets_a_parked_delivery_that_nobody_asks_for(
+        self, asked: list[tuple[Step, int]], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        AlertRuleFactory(channels=[ChannelFactory(enabled=False)])
+        event = waiting_event()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            evaluate_event(event.pk)
+
+        delivery = Delivery.objects.get()
+        assert (delivery.state, delivery.due_at, asked) == ("parked", None, [])
+
+    def test_without_channels_the_alert_stays_pending(self) -> None:
+        AlertRuleFactory()
+
+        evaluate_event(waiting_event().pk)
+
+        assert (Alert.objects.get().status, Delivery.objects.count()) == ("pending", 0)
+
+    def test_a_demo_camera_reaches_the_inbox_alone(self) -> None:
+        inbox = ChannelFactory()
+        AlertRuleFactory(channels=[inbox, ChannelFactory(kind="webhook"), ChannelFactory(kind="email")])
+
+        evaluate_event(waiting_event(camera=CameraFactory(demo=True)).pk)
+
+        assert [delivery.channel for delivery in Delivery.objects.all()] == [inbox]
+
+    def test_the_result_names_what_fired_and_what_did_not(self) -> None:
+        low, high = AlertRuleFactory(severity="low"), AlertRuleFactory(severity="high")
+        other = AlertRuleFactory(object_types=["car"])
+        event = waiting_event()
+
+        result = evaluate_event(event.pk)
+
+        assert result.has_triggers
+        assert result.highest_severity == "high"
+        assert [one.rule_id for one in result.triggered_rules] == [low.pk, high.pk]
+        (skip,) = result.skipped_rules
+        assert (skip.rule_id, skip.outcome, skip.reason) == (other.pk, "not_yet", "No car was seen, but person")
+
+    def test_the_result_comes_through_the_broker_as_it_was(self) -> None:
+        AlertRuleFactory(risk_threshold=40), AlertRuleFactory(object_types=["car"])
+        result = evaluate_event(waiting_event().pk)
+
+        received = loads(dumps(result))
+
+        assert received == result
+        assert received.has_triggers
+
+    def test_the_key_tells_of_the_surest_detection(self) -> None:
+        AlertRuleFactory(dedup_key_template="{object_type}/{zone}", zone_ids=[4, 7], object_types=["person", "car"])
+        event = waiting_event("cat")
+        grow(event, object_type="person", confidence=0.6, zones=[7])
+        grow(event, object_type="car", confidence=0.8, zones=[1, 4])
+
+        evaluate_event(event.pk)
+
+        assert Alert.objects.get().dedup_key == "car/4"
+
+    def test_a_rule_that_is_off_decides_nothing(self) -> None:
+        AlertRuleFactory(enabled=False)
+
+        evaluate_event(waiting_event().pk)
+
+        assert not RuleDecision.objects.exists()
+
+
+class TestDecidedOnce:
+    def test_a_second_evaluation_adds_nothing(self) -> None:
+        rule = AlertRuleFactory(channels=[ChannelFactory()])
+        event = waiting_event()
+        evaluate_event(event.pk)
+        Event.objects.wait_again(event.pk)
+
+        result = evaluate_event(event.pk)
+
+        assert result == EvaluationResult(event.pk)
+        assert (Alert.objects.count(), Delivery.objects.count()) == (1, 1)
+        assert decision(event, rule).outcome == "fired"
+
+    def test_an_event_that_does_not_wait_is_left_alone(self) -> None:
+        AlertRuleFactory()
+        event = EventFactory()
+
+        assert evaluate_event(event.pk) == EvaluationResult(event.pk)
+        assert not Alert.objects.exists()
+
+    def test_an_event_that_does_not_exist_is_nothing_to_do(self) -> None:
+        assert evaluate_event(12345) == EvaluationResult(12345)
+
+    def test_a_later_detection_can_make_a_rule_hold(self) -> None:
+        rule = AlertRuleFactory(object_types=["person"], min_confidence=0.8)
+        event = waiting_event("cat")
+        evaluate_event(event.pk)
+        assert decision(event, rule).reason == "No person was seen, but cat"
+        grow(event, object_type="person", confidence=0.5)
+        evaluate_event(event.pk)
+        assert "the highest is 0.5" in decision(event, rule).reason
+        grow(event, object_type="person", confidence=0.9)
+
+        evaluate_event(event.pk)
+
+        assert decision(event, rule).outcome == "fired"
+        assert Alert.objects.get().event == event
+
+    def test_a_rule_made_later_is_judged_too(self) -> None:
+        event = waiting_event()
+        evaluate_event(event.pk)
+        rule = AlertRuleFactory()
+        Event.objects.wait_again(event.pk)
+
+        evaluate_event(event.pk)
+
+        assert decision(event, rule).outcome == "fired"
+
+    def test_a_duplicate_is_counted_once_on_the_first_alert_and_never_becomes_one(self) -> None:
+        rule = AlertRuleFactory(cooldown_seconds=300)
+        camera = CameraFactory()
+        evaluate_event(waiting_event(camera=camera).pk)
+        first = Alert.objects.get()
+        event = waiting_event(camera=camera)
+        evaluate_event(event.pk)
+        AlertRule.objects.filter(pk=rule.pk).update(cooldown_seconds=0)
+        Event.objects.wait_again(event.pk)
+
+        evaluate_event(event.pk)
+
+        first.refresh_from_db()
+        assert (Alert.objects.count(), first.suppressed_count) == (1, 1)
+        assert (decision(event, rule).outcome, decision(event, rule).alert) == ("duplicate", first)
+        assert decision(event, rule).reason == f"Within the cooldown of alert {first.pk}"
+
+    def test_rules_that_share_a_key_make_one_alert_of_the_highest_severity(self) -> None:
+        low = AlertRuleFactory(severity="low", dedup_key_template="{camera_id}")
+        high = AlertRuleFactory(severity="high", dedup_key_template="{camera_id}")
+        event = waiting_event()
+
+        evaluate_event(event.pk)
+
+        alert = Alert.objects.get()
+        assert (alert.rule, alert.suppressed_count) == (high, 1)
+        assert (decision(event, low).outcome, decision(event, low).alert) == ("duplicate", alert)
+
+    def test_without_cooldown_every_event_fires(self) -> None:
+        AlertRuleFactory(cooldown_seconds=0)
+        camera = CameraFactory()
+
+        for _ in range(3):
+            evaluate_event(waiting_event(camera=camera).pk)
+
+        assert Alert.objects.count() == 3
+
+
+class TestLate:
+    def test_what_arrived_late_is_recorded_and_nobody_is_told(self, settings: Any) -> None:
+        settings.LATE_AFTER = timedelta(minutes=10)
+        rule = AlertRuleFactory(channels=[ChannelFactory()])
+        event = waiting_event("cat")
+        event.detections.update(detected_at=timezone.now() - timedelta(minutes=11))
+
+        evaluate_event(event.pk)
+
+        alert = Alert.objects.get()
+        assert (alert.status, Delivery.objects.count()) == ("suppressed", 0)
+        assert alert.suppression_reason == "Late: seen 11 minutes before it arrived, the limit is 10 minutes"
+        assert decision(event, rule).outcome == "suppressed"
+
+    def test_it_starts_no_cooldown(self, settings: Any) -> None:
+        settings.LATE_AFTER = timedelta(minutes=10)
+        AlertRuleFactory()
+        late = waiting_event("cat")
+        late.detections.update(detected_at=timezone.now() - timedelta(hours=1))
+        evaluate_event(late.pk)
+
+        evaluate_event(waiting_event(camera=late.camera).pk)
+
+        assert sorted(alert.status for alert in Alert.objects.all()) == ["pending", "suppressed"]
+
+    def test_with_a_limit_of_zero_nothing_is_late(self, settings: Any) -> None:
+        settings.LATE_AFTER = timedelta(0)
+        AlertRuleFactory()
+        event = waiting_event()
+        event.detections.update(detected_at=timezone.now() - timedelta(days=400))
+
+        evaluate_event(event.pk)
+
+        assert Alert.objects.get().status == "pending"
+
+    def test_one_detection_in_time_is_enough(self, settings: Any) -> None:
+        settings.LATE_AFTER = timedelta(minutes=10)
+        AlertRuleFactory()
+        event = waiting_event()
+        event.detections.update(detected_at=timezone.now() - timedelta(hours=1))
+        grow(event, confidence=0.5)
+
+        evaluate_event(event.pk)
+
+        assert Alert.objects.get().status == "pending"
+
+
+class TestMergedAndGone:
+    def test_alerts_and_decisions_of_merged_events_move_along_and_fire_no_second_time(self) -> None:
+        rule = AlertRuleFactory()
+        event, kept = waiting_event(), waiting_event()
+        evaluate_event(event.pk)
+        Event.objects.merge_into({event.pk: kept.pk})
+
+        evaluate_event(kept.pk)
+
+        assert Alert.objects.get().event == kept
+        assert decision(kept, rule).outcome == "fired"
+        assert not RuleDecision.objects.filter(event=event).exists()
+
+    def test_a_final_decision_takes_the_place_of_not_yet(self) -> None:
+        rule = AlertRuleFactory(object_types=["car"])
+        event, kept = waiting_event("car"), waiting_event("person")
+        evaluate_event(event.pk)
+        evaluate_event(kept.pk)
+        Event.objects.merge_into({event.pk: kept.pk})
+        Event.objects.wait_again(kept.pk)
+
+        evaluate_event(kept.pk)
+
+        assert (decision(kept, rule).outcome, Alert.objects.count()) == ("fired", 1)
+
+    def test_two_final_decisions_both_stay_with_both_alerts_at_the_kept_event(self) -> None:
+        rule = AlertRuleFactory()
+        event, kept = waiting_event(), waiting_event()
+        evaluate_event(event.pk)
+        evaluate_event(kept.pk)
+        Event.objects.merge_into({event.pk: kept.pk})
+        Event.objects.wait_again(kept.pk)
+
+        evaluate_event(kept.pk)
+
+        assert {alert.event for alert in Alert.objects.all()} == {kept}
+        assert RuleDecision.objects.filter(rule=rule).count() == 2
+
+    @pytest.mark.parametrize("gone", ["event", "camera"])
+    def test_what_was_deleted_is_not_judged_and_waits_no_more(self, gone: str) -> None:
+        AlertRuleFactory()
+        event = waiting_event()
+        row = event if gone == "event" else event.camera
+        row.deleted_at = timezone.now()
+        row.save()
+
+        evaluate_event(event.pk)
+
+        event.refresh_from_db()
+        assert (event.due_at, Alert.objects.count(), RuleDecision.objects.count()) == (None, 0, 0)
+
+
+class TestTrouble:
+    def test_a_schedule_that_cannot_be_read_any_more_stops_no_other_rule(self) -> None:
+        broken = AlertRuleFactory(schedule={"days": [], "start": "1", "end": "2", "timezone": "Gone/Zone"})
+        AlertRuleFactory()
+        event = waiting_event()
+
+        evaluate_event(event.pk)
+
+        assert Alert.objects.count() == 1
+        assert decision(event, broken).reason.startswith("The schedule cannot be used")
+
+    def test_growth_during_an_evaluation_is_judged_by_another_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        AlertRuleFactory()
+        event = waiting_event()
+        claim = Event.objects.claim
+
+        def claim_and_grow(event_id: int, **options: Any) -> Any:
+            token = claim(event_id, **options)
+            grow(event)
+            return token
+
+        monkeypatch.setattr(evaluation.Event.objects, "claim", claim_and_grow)
+
+        assert evaluate_event(event.pk) == EvaluationResult(event.pk)
+
+        event.refresh_from_db()
+        assert event.due_at is not None
+        assert not Alert.objects.exists()
+
+    def test_an_event_that_kills_its_workers_ends_as_a_dead_letter_and_can_be_requeued(
+        self, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        AlertRuleFactory()
+        event = waiting_event()
+        Event.objects.filter(pk=event.pk).update(attempts=5)
+
+        result = evaluate_event(event.pk)
+
+        letter = DeadLetter.objects.get()
+        event.refresh_from_db()
+        assert result.error
+        assert (letter.task, letter.subject, letter.attempts) == (Step.EVALUATE, str(event.pk), 5)
+        assert (event.due_at, Alert.objects.count()) == (None, 0)
+        assert retry.requeue(letter.pk)
+        assert evaluate_event(event.pk).has_triggers
+
+    def test_attempts_count_from_the_last_success(self) -> None:
+        event = waiting_event()
+
+        for _ in range(8):
+            evaluate_event(event.pk)
+            Event.objects.wait_again(event.pk)
+
+        event.refresh_from_db()
+        assert event.attempts == 0
+        assert not DeadLetter.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_eight_workers_on_one_event_decide_once(self) -> None:
+        rules = [AlertRuleFactory(channels=[ChannelFactory()]) for _ in range(3)]
+        event = waiting_event()
+
+        results = run_apart(lambda number: evaluate_event(event.pk), workers=8)
+
+        assert sum(len(result.triggered_rules) for result in results) == len(rules)
+        assert (Alert.objects.count(), Delivery.objects.count()) == (3, 3)
+
+    def test_many_events_with_many_rules_at_once_lose_and_double_nothing(self) -> None:
+        rules = [
+            AlertRuleFactory(dedup_key_template=template, severity=severity)
+            for template, severity in [
+                ("{camera_id}", "low"),
+                ("{camera_id}", "high"),
+                ("site", "medium"),
+                ("{rule_id}", "low"),
+            ]
+        ]
+        cameras = [CameraFactory() for _ in range(2)]
+        events = [waiting_event(camera=cameras[number % 2]) for number in range(16)]
+
+        run_apart(lambda number: evaluate_event(events[number].pk), workers=16)
+
+        alerts, decisions = list(Alert.objects.all()), list(RuleDecision.objects.all())
+        assert sorted(alert.dedup_key for alert in alerts) == sorted(
+            [*(c.pk for c in cameras), "site", str(rules[3].pk)]
+        )
+        assert len(decisions) == len(events) * len(rules)
+        assert sum(alert.suppressed_count for alert in alerts) == len(decisions) - len(alerts)
+
+    def test_a_rule_deleted_in_between_leaves_the_event_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rule = AlertRuleFactory()
+        event = waiting_event()
+        judge = evaluation.judge
+
+        def judge_and_delete(*facts: Any) -> Any:
+            run_apart(lambda number: AlertRule.objects.filter(pk=rule.pk).delete(), workers=1)
+            return judge(*facts)
+
+        monkeypatch.setattr(evaluation, "judge", judge_and_delete)
+
+        result = evaluate_event(event.pk)
+
+        event.refresh_from_db()
+        assert result.error
+        assert event.due_at is not None
+        assert (Alert.objects.count(), RuleDecision.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("rules", [3, 60])
+def test_quiet_rules_cost_the_same_however_many_there_are(rules: int) -> None:
+    AlertRuleFactory.create_batch(rules, risk_threshold=90)
+    event = waiting_event()
+    evaluate_event(event.pk)
+    Event.objects.wait_again(event.pk)
+
+    with assert_query_count("evaluate an event, no rule fires"):
+        evaluate_event(event.pk)
+
+
+@pytest.mark.parametrize("rules", [2, 20])
+def test_firing_rules_cost_the_same_however_many_there_are(rules: int) -> None:
+    channels = [ChannelFactory(), ChannelFactory()]
+    AlertRuleFactory.create_batch(rules, channels=channels)
+    event = waiting_event()
+
+    with assert_query_count("evaluate an event, rules fire"):
+        evaluate_event(event.pk)
+
+
+@pytest.mark.parametrize("rules", [2, 20])
+def test_duplicates_cost_the_same_however_many_there_are(rules: int) -> None:
+    AlertRuleFactory.create_batch(rules)
+    camera = CameraFactory()
+    evaluate_event(waiting_event(camera=camera).pk)
+    event = waiting_event(camera=camera)
+
+    with assert_query_count("evaluate an event, duplicates"):
+        evaluate_event(event.pk)
