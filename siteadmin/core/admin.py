@@ -3,30 +3,22 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db import connections
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
+from siteadmin.core.pagination import count_rows
+
 
 class EstimatedCountPaginator(Paginator[Model]):
-    """The planner's estimate for a big unfiltered list, an exact count in every other case."""
-
-    EXACT_BELOW = 10_000
+    """An exact count of short lists, the planner's estimate of long ones, filtered or not."""
 
     @cached_property
     def count(self) -> int:
-        """Give the number of rows; one that was never analysed (-1) is counted."""
+        """Give the number of rows."""
         rows: Any = self.object_list
-        if rows.query.where or rows.query.distinct:
-            return int(rows.count())
-        with connections[rows.db].cursor() as cursor:
-            table = rows.model._meta.db_table
-            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)", [f'"{table}"'])
-            found = cursor.fetchone()
-        estimate = int(found[0]) if found else -1
-        return estimate if estimate >= self.EXACT_BELOW else int(rows.count())
+        return count_rows(rows)[0]
 
 
 class BaseAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
