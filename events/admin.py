@@ -72,7 +72,7 @@ class EventAdmin(BaseAdmin):
     form = EventForm
     change_form_before_template = "events/admin_event.html"
     change_form_outer_after_template = "events/admin_detections.html"
-    list_display = ("picture", "event", "level", "camera", "started_at", "state", "reviewed", "kept")
+    list_display = ("picture", "event", "level", "camera", "started_at", "state", "decided")
     list_display_links = ("event",)
     list_filter = ("risk_level", "reviewed", "state", "kept", "camera", DeletedFilter)
     sortable_by = ("started_at",)
@@ -99,6 +99,12 @@ class EventAdmin(BaseAdmin):
     def level(self, event: Event) -> str:
         """Show score and level."""
         return risk_badge(event)
+
+    @admin.display(description="Review")
+    def decided(self, event: Event) -> str:
+        """Show what people said about it."""
+        words = [word for word, holds in (("reviewed", event.reviewed), ("kept", event.kept)) if holds]
+        return ", ".join(words) or NOTHING
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """The pipeline makes events."""
@@ -181,7 +187,20 @@ class DetectionAdmin(ReadOnlyAdmin):
     sortable_by = ("detected_at",)
     search_fields = ("=object_type",)
     search_help_text = "Searches for one type of object, such as person"
-    readonly_fields = ("whole_picture",)
+    readonly_fields = ("whole_picture", "box")
+    fields = (
+        "whole_picture",
+        "object_type",
+        "confidence",
+        "camera",
+        "event",
+        "snapshot",
+        "detected_at",
+        "box",
+        "zones",
+        "attributes",
+        "external_id",
+    )
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Let pages of events link to their detections."""
@@ -196,6 +215,12 @@ class DetectionAdmin(ReadOnlyAdmin):
     def sure(self, detection: Detection) -> str:
         """Show how sure the detector was."""
         return f"{detection.confidence:.0%}"
+
+    @admin.display(description="Box")
+    def box(self, detection: Detection) -> str:
+        """Show where on the picture it is."""
+        place = f"{detection.width} x {detection.height} pixels at {detection.x}, {detection.y}"
+        return f"{place} of {detection.frame_width} x {detection.frame_height}"
 
     @admin.display(description="Picture")
     def whole_picture(self, detection: Detection) -> str:

@@ -22,6 +22,9 @@ QUALITY = 88
 SMALLEST_WIDTH, LARGEST_WIDTH = 32, 8192
 """What a caller may ask a picture to be scaled down to."""
 
+LABELS_FROM_WIDTH = 400
+"""On a smaller thumbnail, labels would hide more than they tell."""
+
 COLORS = ("#ffd400", "#00e5ff", "#ff6ec7", "#7cff4f", "#ff9b3d", "#b79bff")
 """One for each type of object on a picture, in the order of confidence; all light, on black."""
 OUTLINE = "#000000"
@@ -69,7 +72,7 @@ class Drawing:
             height = max(round(picture.height * self.max_width / picture.width), 1)
             picture = picture.resize((self.max_width, height), Image.Resampling.LANCZOS)
         if self.boxes:
-            _draw_boxes(picture, self.boxes)
+            _draw_boxes(picture, self.boxes, labels=not self.max_width or self.max_width >= LABELS_FROM_WIDTH)
         made = BytesIO()
         # Thin lines keep their color only where color is stored for every pixel.
         picture.save(made, "JPEG", quality=QUALITY, subsampling=0 if self.boxes else -1)
@@ -128,7 +131,7 @@ def _box_on(picture: Image.Image, box: Detection) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _draw_boxes(picture: Image.Image, boxes: Sequence[Detection]) -> None:
+def _draw_boxes(picture: Image.Image, boxes: Sequence[Detection], *, labels: bool) -> None:
     draw = ImageDraw.Draw(picture)
     line = max(round(max(picture.size) * BOX_PER_PIXEL), 2)
     font = ImageFont.load_default(max(round(max(picture.size) * TEXT_PER_PIXEL), SMALLEST_TEXT))
@@ -139,7 +142,7 @@ def _draw_boxes(picture: Image.Image, boxes: Sequence[Detection]) -> None:
         # A dark line on both sides of the light one shows it on every background.
         draw.rectangle((left - 1, top - 1, right, bottom), outline=OUTLINE, width=line + 2)
         draw.rectangle((left, top, right - 1, bottom - 1), outline=color_of[box.object_type], width=line)
-    for box in reversed(boxes):
+    for box in reversed(boxes if labels else ()):
         _draw_label(draw, picture, box, font=font, color=color_of[box.object_type])
 
 

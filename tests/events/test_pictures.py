@@ -134,6 +134,13 @@ def test_a_width_scales_down_and_keeps_the_boxes_in_place(orientation: int) -> N
     assert is_near(picture.getpixel(place), YELLOW, by=110)
 
 
+def test_a_thumbnail_has_boxes_without_labels() -> None:
+    picture = decoded(planned(seen_event(), max_width=160).render())
+
+    assert is_near(picture.getpixel((75, 65)), YELLOW, by=110)
+    assert is_near(picture.getpixel((80, 43)), GREY, by=20)
+
+
 def test_a_width_never_enlarges() -> None:
     assert decoded(planned(seen_event(), max_width=2000).render()).size == SIZE
 
