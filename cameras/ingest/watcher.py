@@ -94,12 +94,13 @@ class _Handler(FileSystemEventHandler):
 
 
 class Watcher:
-    """Runs until it is told to stop; `counts` says what became of the files it met."""
+    """Runs until it is told to stop; `counts` says what became of the files it met, `walks` how often it met all."""
 
     def __init__(
         self, root: Path, *, accept: Accept, stable: timedelta, threads: int = THREADS, rescan: timedelta = RESCAN_EVERY
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.walks = 0
         self._root = str(root.absolute())
         self._accept = accept
         self._stable = stable.total_seconds()
@@ -109,7 +110,8 @@ class Watcher:
         self._waiting = WaitingFiles(stable=stable)
         self._ready: deque[_Job] = deque()
         self._flying: dict[str, Evidence | None] = {}
-        """Files being taken in, each with what an event said of it meanwhile."""
+        """Files ready or being taken in, each with what an event said of it meanwhile."""
+        self._submitted = 0
         self._walks: deque[tuple[Iterator[Found], Evidence]] = deque()
         self._full_walk: Iterator[Found] | None = None
         self._next_walk = 0.0
@@ -125,6 +127,11 @@ class Watcher:
         self._said: set[tuple[str, str]] = set()
         self._observer: InotifyObserver | None = None
         self._observed: tuple[int, int] | None = None
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the first walk through the root is over."""
+        return self.walks > 0
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set; what is being taken in then is finished."""
@@ -160,7 +167,7 @@ class Watcher:
         self._begin_full_walk(now)
         self._walk_on()
         if now >= self._paused_until:
-            while self._ready and len(self._flying) < 2 * self._threads:
+            while self._ready and self._submitted < 2 * self._threads:
                 self._submit(pool, self._ready.popleft())
 
     def _hear(self, wait: float) -> None:
@@ -214,6 +221,7 @@ class Watcher:
             self._flying.pop(job.path)
             self._waiting.forget(job.path)
             return
+        self._submitted += 1
         future = pool.submit(self._take, job)
         future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
 
@@ -225,6 +233,7 @@ class Watcher:
 
     def _finish(self, done: _Done) -> None:
         """Note what became of a file."""
+        self._submitted -= 1
         path, look = done.job.path, done.job.look
         meanwhile = self._flying.pop(path, None)
         error = done.future.exception()
@@ -267,10 +276,11 @@ class Watcher:
         if isinstance(error, (OperationalError, InterfaceError)) or (
             isinstance(error, OSError) and error.errno in STORAGE_OUTAGES
         ):
-            self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
-            self._paused_until = now + self._pause
+            if now >= self._paused_until:  # the files that were under way fail together: one pause for all
+                self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
+                self._paused_until = now + self._pause
+                logger.warning("intake_paused", seconds=self._pause, error=str(error))
             self._retries[job.path] = (self._paused_until, 0.0)
-            logger.warning("intake_paused", seconds=self._pause, error=str(error))
             return
         if not isinstance(error, Exception):
             raise error
@@ -312,6 +322,7 @@ class Watcher:
 
     def _end_full_walk(self) -> None:
         self._full_walk = None
+        self.walks += 1
         self._settled = self._settled_now
         self._next_walk = time.monotonic() + self._rescan
 
@@ -343,7 +354,7 @@ class Watcher:
             root = Path(self._root)
             root.mkdir(parents=True, exist_ok=True)
             status = root.stat()
-            if self._observer is not None and self._observed == (status.st_dev, status.st_ino):
+            if self._observed == (status.st_dev, status.st_ino) and self._is_observing():
                 return
             self._unobserve()
             observer = InotifyObserver(generate_full_events=True)
@@ -353,6 +364,9 @@ class Watcher:
             self._observer, self._observed = observer, (status.st_dev, status.st_ino)
         except OSError as error:
             self._unreadable(self._root, error)
+
+    def _is_observing(self) -> bool:
+        return self._observer is not None and all(emitter.is_alive() for emitter in self._observer.emitters)
 
     def _unobserve(self) -> None:
         if self._observer is not None:
