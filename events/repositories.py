@@ -58,10 +58,6 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         """Fetch what its picture is made of along."""
         return self.select_related("key_detection__snapshot")
 
-    def touching(self, instant: datetime) -> Self:
-        """Keep what began at this time or later, or was not over yet."""
-        return self.filter(ended_at__gte=instant)
-
 
 _EventRepository = ClaimableRepository.from_queryset(EventQuerySet)
 
@@ -96,6 +92,10 @@ class EventRepository(_EventRepository["Event"]):
             changes["notes"] = notes
         self.visible().filter(pk=event_id).update(**changes)
         return self.get_by_id(event_id)
+
+    def get_visible(self, event_id: int) -> "Event | None":
+        """Give the event where people see it, with who reviewed it."""
+        return self.for_api().filter(pk=event_id).first()
 
     def lock_visible(self, event_ids: Iterable[int], *, camera_ids: Iterable[str] | None = None) -> list[int]:
         """Lock those of the events that people see (of these cameras alone, where given) and give their ids."""

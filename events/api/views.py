@@ -63,7 +63,7 @@ IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, descriptio
 class EventViewSet(ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
     """Events: read by viewers, reviewed by reviewers, deleted by operators."""
 
-    queryset = Event.objects.all()
+    queryset = Event.objects.for_api()
     serializer_class = EventSerializer
     filterset_class = EventFilter
     not_found = EventNotFoundError
@@ -176,7 +176,7 @@ class EventViewSet(ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
 class DetectionViewSet(ReadViewSet[Detection]):
     """Detections: read by viewers, sent by uploaders for cameras of their own."""
 
-    queryset = Detection.objects.all()
+    queryset = Detection.objects.for_api()
     serializer_class = DetectionSerializer
     filterset_class = DetectionFilter
     not_found = DetectionNotFoundError

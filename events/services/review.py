@@ -99,7 +99,7 @@ def _outcomes(event_ids: Sequence[int], known: Sequence[int]) -> list[ReviewOutc
 
 
 def _get_visible(event_id: int) -> Event:
-    event = Event.objects.for_api().with_picture().filter(pk=event_id).first()
+    event = Event.objects.get_visible(event_id)
     if event is None:
         raise EventNotFoundError(event_id)
     return event

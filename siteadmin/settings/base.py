@@ -275,6 +275,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Risk levels and severities are the same four words.
+    "ENUM_NAME_OVERRIDES": {"LevelEnum": "events.choices.RiskLevel"},
 }
 CSRF_FAILURE_VIEW = "siteadmin.core.error_views.csrf_failure"
 CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the kernel knows no camera
