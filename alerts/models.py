@@ -88,6 +88,11 @@ class AlertRule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def channel_ids(self) -> list[int]:
+        """The ids of its channels; costs a query unless they were fetched along."""
+        return sorted(channel.pk for channel in self.channels.all())
+
 
 class Alert(models.Model):
     """The record that somebody must be told of an event.

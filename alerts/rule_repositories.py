@@ -55,6 +55,10 @@ class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
         """Give the rule, locked against everybody until the transaction ends."""
         return self.get_queryset().select_for_update().filter(pk=rule_id).first()
 
+    def get_shown(self, rule_id: int) -> "AlertRule":
+        """Give a rule that exists with its channels and when it last fired."""
+        return self.with_channels().with_last_fired().get(pk=rule_id)
+
     def channels_of(self, rule_ids: Sequence[int]) -> "dict[int, list[Channel]]":
         """Give the channels of each of these rules, by one query, in the order of their ids."""
         through = self.model.channels.through._default_manager
@@ -255,6 +259,10 @@ class RuleDecisionQuerySet(RepositoryQuerySet["RuleDecision"]):
     def for_event(self, event_id: int) -> Self:
         """Give what was decided for an event, rule by rule, with rule and alert."""
         return self.filter(event_id=event_id).select_related("rule", "alert").order_by("rule__name", "rule_id")
+
+    def of_cameras(self, camera_ids: Iterable[str]) -> Self:
+        """Keep what belongs to events of these cameras."""
+        return self.filter(event__camera_id__in=camera_ids)
 
     def duplicates_of(self, alert_id: int) -> Self:
         """Give what the alert stands for beside its own event, newest first, with event and rule."""

@@ -28,7 +28,7 @@ from alerts.choices import (
     Severity,
 )
 from alerts.dedup_keys import render_key
-from alerts.models import Alert, AlertRule, Delivery, RuleDecision
+from alerts.models import Alert, AlertRule, Channel, Delivery, RuleDecision
 from alerts.results import EvaluationResult, SkippedRule, TriggeredRule
 from alerts.rule_repositories import DecisionRow
 from alerts.rules import EventFacts, RuleFacts, Verdict, judge
@@ -225,11 +225,15 @@ def _write_deliveries(fired: Sequence[Candidate], event: Event) -> None:
     if not fired:
         return
     channels = AlertRule.objects.channels_of([candidate.rule.pk for candidate in fired])
+    # Locked, so that whoever switches one on meanwhile finds what is parked here.
+    off = {channel.pk for several in channels.values() for channel in several if not channel.enabled}
+    locked = {channel_id: Channel.objects.get_locked(channel_id) for channel_id in sorted(off)}
     deliveries = []
     for candidate in fired:
-        for channel in channels.get(candidate.rule.pk, ()):
-            if event.camera.demo and channel.kind != ChannelKind.INBOX:
-                continue  # the demo bothers nobody outside
+        for found in channels.get(candidate.rule.pk, ()):
+            channel = locked.get(found.pk, found)
+            if channel is None or (event.camera.demo and channel.kind != ChannelKind.INBOX):
+                continue  # deleted just now; or a demo, which bothers nobody outside
             delivery = Delivery(
                 alert=candidate.alert,
                 channel=channel,

@@ -1,0 +1,155 @@
+"""Alert rules over REST."""
+
+import math
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from alerts.choices import DAYS, Severity
+from alerts.dedup_keys import TemplateError, check_template
+from alerts.models import AlertRule
+from alerts.schedules import ScheduleError, parse_schedule
+from alerts.services.rule_changes import create_rule, delete_rule, update_rule
+from siteadmin.core.exceptions import AlertRuleNotFoundError
+from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
+from siteadmin.core.repository import LARGEST_ID
+from siteadmin.core.roles import Role
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.viewsets import CrudViewSet
+
+MOST_ITEMS = 1000
+"""Cameras, zones, types or channels of one rule."""
+
+
+class SetField(serializers.ListField):
+    """Values, each once, in the order in which they came."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Leave out what is said twice."""
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
+def _words() -> SetField:
+    return SetField(child=serializers.CharField(max_length=64), required=False, max_length=MOST_ITEMS)
+
+
+def _ids() -> SetField:
+    return SetField(
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID), required=False, max_length=MOST_ITEMS
+    )
+
+
+class ScheduleSerializer(StrictSerializer):
+    """Local wall-clock times, the end excluded; a span over midnight belongs to the day it starts on."""
+
+    days = serializers.ListField(
+        child=serializers.ChoiceField(choices=DAYS), required=False, help_text="None: every day."
+    )
+    start = serializers.CharField(help_text="HH:MM")
+    end = serializers.CharField(help_text="HH:MM, 24:00 for the end of the day")
+    timezone = serializers.CharField(max_length=64, help_text="IANA zone, such as Europe/Berlin")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Give the schedule as it is stored."""
+        try:
+            return parse_schedule(attrs).as_json()
+        except ScheduleError as error:
+            raise serializers.ValidationError({name or "start": text for name, text in error.errors.items()}) from error
+
+
+class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
+    """A rule: all conditions that are set must hold together."""
+
+    camera_ids = _words()
+    object_types = _words()
+    zone_ids = _ids()
+    schedule = ScheduleSerializer(required=False, allow_null=True)
+    channel_ids = _ids()
+    last_fired_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = AlertRule
+        fields = [
+            "id",
+            "name",
+            "description",
+            "enabled",
+            "severity",
+            "risk_threshold",
+            "camera_ids",
+            "object_types",
+            "min_confidence",
+            "zone_ids",
+            "schedule",
+            "dedup_key_template",
+            "cooldown_seconds",
+            "channel_ids",
+            "last_fired_at",
+            "created_at",
+        ]
+        read_only_fields = ["created_at"]
+        # A taken name is a conflict, which the service reports.
+        extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
+
+    def validate_min_confidence(self, value: float | None) -> float | None:
+        """Refuse what is no number; every comparison with it fails."""
+        if value is not None and not math.isfinite(value):
+            raise serializers.ValidationError("A valid number is required.", code="invalid")
+        return value
+
+    def validate_dedup_key_template(self, value: str) -> str:
+        """Refuse placeholders that are unknown or reach further."""
+        try:
+            check_template(value)
+        except TemplateError as error:
+            raise serializers.ValidationError(str(error), code="invalid_template") from error
+        return value
+
+
+class AlertRuleFilter(StrictFilterSet):
+    """Parameters of the list."""
+
+    enabled = FlagFilter(field_name="enabled")
+    severity = MultiValueFilter(field_name="severity", choices=Severity.choices)
+
+
+class AlertRuleViewSet(CrudViewSet[AlertRule]):
+    """Rules: seen and managed by operators."""
+
+    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
+    serializer_class = AlertRuleSerializer
+    filterset_class = AlertRuleFilter
+    not_found = AlertRuleNotFoundError
+    ordering_fields = ("name", "created_at")
+    required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "update"), Role.OPERATOR)
+
+    def get_rows(self) -> QuerySet[AlertRule]:
+        """Give the rules with their channels."""
+        return AlertRule.objects.with_channels().with_last_fired()
+
+    @extend_schema(request=AlertRuleSerializer, responses=AlertRuleSerializer)
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change a rule by all its required fields; what is left out stays."""
+        serializer = self.get_serializer(self.get_object(), data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return Response(self.get_serializer(self.perform_update(serializer)).data)
+
+    def perform_create(self, serializer: BaseSerializer[AlertRule]) -> AlertRule:
+        """Make the rule."""
+        fields = dict(serializer.validated_data)
+        return create_rule(channel_ids=fields.pop("channel_ids", ()), fields=fields)
+
+    def perform_update(self, serializer: BaseSerializer[AlertRule]) -> AlertRule:
+        """Change the rule."""
+        assert serializer.instance is not None
+        fields = dict(serializer.validated_data)
+        return update_rule(serializer.instance.pk, channel_ids=fields.pop("channel_ids", None), fields=fields)
+
+    def perform_destroy(self, instance: AlertRule) -> None:
+        """Delete the rule."""
+        delete_rule(instance.pk)

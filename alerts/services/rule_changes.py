@@ -1,0 +1,76 @@
+"""Rules: made, changed and deleted; the same for admin pages and API."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from alerts.models import AlertRule, Channel
+from cameras.models import Camera, Zone
+from siteadmin.core.exceptions import AlertRuleNotFoundError, DuplicateResourceError, ValidationError
+from siteadmin.core.repository import Repository
+
+
+def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = ()) -> AlertRule:
+    """Make a rule; ValidationError for ids that nothing has, DuplicateResourceError for a taken name."""
+    with transaction.atomic():
+        _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
+        return _store(AlertRule(), fields=fields, channel_ids=channel_ids)
+
+
+def update_rule(rule_id: int, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None = None) -> AlertRule:
+    """Change what is given; decisions that were made stay. AlertRuleNotFoundError, or as `create_rule`."""
+    with transaction.atomic():
+        rule = AlertRule.objects.get_locked(rule_id)
+        if rule is None:
+            raise AlertRuleNotFoundError(rule_id)
+        _check_ids(rule, fields=fields, channel_ids=channel_ids)
+        return _store(rule, fields=fields, channel_ids=channel_ids)
+
+
+def delete_rule(rule_id: int) -> None:
+    """Delete a rule with its decisions; its alerts stay, under its name. AlertRuleNotFoundError where none is."""
+    with transaction.atomic():
+        # The rule first, then its alerts, as evaluations lock them: nobody waits in a circle.
+        rule = AlertRule.objects.get_locked(rule_id)
+        if rule is None:
+            raise AlertRuleNotFoundError(rule_id)
+        AlertRule.objects.delete(rule)
+
+
+def _store(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None) -> AlertRule:
+    for name, value in fields.items():
+        setattr(rule, name, value)
+    try:
+        with transaction.atomic():
+            AlertRule.objects.save(rule)
+    except IntegrityError as error:
+        raise DuplicateResourceError(
+            f"A rule with the name '{rule.name}' exists already", details={"field": "name"}
+        ) from error
+    if channel_ids is not None:
+        rule.channels.set(channel_ids)
+    return AlertRule.objects.get_shown(rule.pk)
+
+
+def _check_ids(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None) -> None:
+    """Refuse ids that nothing has; those that the rule has already may stay, whatever became of what they name."""
+    errors = [
+        *_unknown("camera_ids", fields.get("camera_ids", ()), Camera.objects, kept=rule.camera_ids, word="camera"),
+        *_unknown("zone_ids", fields.get("zone_ids", ()), Zone.objects, kept=rule.zone_ids, word="zone"),
+        *_unknown("channel_ids", channel_ids or (), Channel.objects, kept=(), word="channel"),
+    ]
+    if errors:
+        raise ValidationError(errors=errors)
+
+
+def _unknown(
+    field: str, ids: Sequence[Any], repository: Repository[Any], *, kept: Iterable[Any], word: str
+) -> list[dict[str, str]]:
+    new = [one for one in ids if one not in set(kept)]
+    known = {entity.pk for entity in repository.get_many(new)} if new else set()
+    return [
+        {"field": f"{field}.{ids.index(one)}", "code": "does_not_exist", "detail": f"There is no {word} '{one}'."}
+        for one in dict.fromkeys(new)
+        if one not in known
+    ]
