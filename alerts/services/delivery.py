@@ -67,9 +67,9 @@ def deliver(delivery_id: int) -> DeliveryResult:
         return DeliveryResult(alert_id=None)
     delivery, channel = claim.delivery, claim.delivery.channel
     if delivery.alert.status == AlertStatus.DISMISSED:
-        outcome = _skip(claim)
+        outcome = skip(claim)
     elif channel is not None and not channel.enabled:
-        outcome = _park(claim, channel=channel)
+        outcome = park(claim, channel=channel)
     else:
         verdict = attempt(claim)
         outcome = None if verdict is None else record(claim, verdict)
@@ -218,14 +218,15 @@ def _move_on(claim: Claim, verdict: Verdict) -> bool:
             return Delivery.objects.postpone(delivery_id, token=token, wait=verdict.wait, state=DeliveryState.PENDING)
 
 
-def _skip(claim: Claim) -> ChannelOutcome | None:
+def skip(claim: Claim) -> ChannelOutcome | None:
+    """Let a claimed delivery go, since nobody needs it any more; None where the claim was lost."""
     if not Delivery.objects.set_aside(claim.delivery.pk, token=claim.token, state=DeliveryState.SKIPPED):
         return None
     return _outcome_of(claim.delivery, DeliveryState.SKIPPED, error="The alert was dismissed")
 
 
-def _park(claim: Claim, *, channel: Channel) -> ChannelOutcome | None:
-    """Let the delivery wait for its channel to be switched on."""
+def park(claim: Claim, *, channel: Channel) -> ChannelOutcome | None:
+    """Let a claimed delivery wait for its channel to be switched on; None where the claim was lost."""
     delivery = claim.delivery
     with transaction.atomic():
         # Whoever switches it on wakes what is parked: it must not happen between our look and our parking.
