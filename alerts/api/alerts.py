@@ -51,6 +51,11 @@ class AlertSerializer(StrictModelSerializer[Alert]):
         ]
         read_only_fields = fields
 
+    def to_representation(self, alert: Alert) -> dict[str, Any]:
+        """Give nobody as null."""
+        shown = super().to_representation(alert)
+        return shown | {name: shown[name] or None for name in ("acknowledged_by", "dismissed_by") if name in shown}
+
 
 class AlertActionSerializer(StrictSerializer):
     """What somebody says along."""
