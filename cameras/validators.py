@@ -12,7 +12,7 @@ def validate_timezone(value: str) -> None:
     """Refuse what is no IANA time zone."""
     try:
         known = value in available_timezones() or bool(ZoneInfo(value))
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         known = False
     if not known:
         raise ValidationError("Enter an IANA time zone, such as Europe/Berlin.", code="invalid_timezone")

@@ -6,7 +6,6 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import InMemoryUploadedFile
-from django.utils.datastructures import MultiValueDict
 from django.utils.http import parse_header_parameters
 from rest_framework.parsers import BaseParser, DataAndFiles
 
@@ -37,4 +36,4 @@ class RawImageParser(BaseParser):
         _, disposition = parse_header_parameters(request.headers.get("Content-Disposition", ""))
         name = disposition.get("filename") or f"upload.{kind.partition('/')[2] or 'bin'}"
         file = InMemoryUploadedFile(BytesIO(content), "file", name, kind, len(content), None)
-        return DataAndFiles({}, MultiValueDict({"file": [file]}))
+        return DataAndFiles({}, {"file": file})

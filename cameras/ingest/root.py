@@ -1,6 +1,6 @@
 """The folder that all cameras upload into."""
 
-import os
+import tempfile
 from pathlib import Path
 
 
@@ -12,11 +12,10 @@ def camera_root_problem(root: Path) -> str:
         return "the camera root is a file, not a folder"
     except OSError as error:
         return f"the camera root cannot be made ({error.strerror})"
-    if not os.access(root, os.R_OK | os.W_OK | os.X_OK) or _is_read_only(root):
-        return "the camera root is not writable"
+    try:
+        # Rights alone do not tell: root has them all, also where the file system takes nothing.
+        with tempfile.TemporaryFile(dir=root, prefix="."):
+            pass
+    except OSError as error:
+        return f"the camera root is not writable ({error.strerror})"
     return ""
-
-
-def _is_read_only(root: Path) -> bool:
-    # Root may write by its rights alone where the file system may not.
-    return bool(os.statvfs(root).f_flag & os.ST_RDONLY)
