@@ -2,10 +2,10 @@
 
 import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-import dj_email_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
@@ -13,6 +13,9 @@ from siteadmin import embedded
 from siteadmin.settings.env import ROOT, Env
 from siteadmin.settings.logs import logging_config
 from siteadmin.settings.look import UNFOLD as UNFOLD
+from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES
+from siteadmin.settings.mail import parse_email_url
+from siteadmin.settings.services import ENRICHERS_TAKE, EnricherSettings, parse_enrichers
 
 django_stubs_ext.monkeypatch()
 
@@ -85,18 +88,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"  # Redis may lose everything; logins stay
 
-try:
-    _email = dj_email_url.parse(env.text("EMAIL_URL") or "dummy:")
-except (ValueError, KeyError) as error:
-    raise ImproperlyConfigured("EMAIL_URL takes a URL such as smtp+tls://user:password@host:587") from error
-EMAIL_IS_CONFIGURED = bool(env.text("EMAIL_URL"))
-EMAIL_BACKEND = _email["EMAIL_BACKEND"]
-EMAIL_HOST = _email["EMAIL_HOST"]
-EMAIL_PORT = _email["EMAIL_PORT"] or 25
-EMAIL_HOST_USER = _email["EMAIL_HOST_USER"]
-EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"]
-EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
-EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
+_email: dict[str, Any] = env.parsed("EMAIL_URL", parse_email_url, default={}, takes=EMAIL_URL_TAKES)
+EMAIL_IS_CONFIGURED = bool(_email)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _email else 'dummy'}.EmailBackend"
+EMAIL_HOST = _email.get("EMAIL_HOST", "")
+EMAIL_PORT = _email.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or f"siteadmin@{urlsplit(SITE_URL).hostname}"
 
@@ -133,6 +133,17 @@ DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, mini
 DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
 OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 DETECTOR = env.text("DETECTOR", "opencv")
+
+# Who judges closed events, and who adds to detections
+
+LLM_URL = env.url("LLM_URL", default="", schemes=("http", "https"))
+LLM_MODEL = env.text("LLM_MODEL")
+LLM_API_KEY = env.text("LLM_API_KEY")
+LLM_TIMEOUT = env.seconds("LLM_TIMEOUT_SECONDS", default=60, minimum=0.1, maximum=180)
+LLM_SENDS_PICTURES = env.boolean("LLM_SENDS_PICTURES", default=False)
+ANALYZER = env.text("ANALYZER", "llm" if LLM_URL else "builtin")
+_no_enrichers: tuple[EnricherSettings, ...] = ()
+ENRICHERS = env.parsed("ENRICHERS", parse_enrichers, default=_no_enrichers, takes=ENRICHERS_TAKE)
 DEMO = env.boolean("DEMO", default=True)
 ADMIN_PASSWORD = env.text("SITEADMIN_ADMIN_PASSWORD")
 
