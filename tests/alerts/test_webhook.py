@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,3 +236,14 @@ def test_credentials_are_masked_and_a_masked_value_keeps_the_old_one() -> None:
 
 def test_user_name_that_stands_alone_is_taken_for_a_token() -> None:
     assert mask_credentials("https://token@example.com") == "https://***@example.com"
+
+
+def test_documented_verification_works(receiver: HttpServer) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/webhooks.md").read_text()
+    example: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], example)  # noqa: S102 - our own documentation
+    webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+    [request] = receiver.requests
+
+    assert example["verify"](SECRET, request.headers, request.body)
+    assert not example["verify"](SECRET, request.headers, request.body + b" ")
