@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from django.db import models
 
-DETECT_LEASE = timedelta(seconds=120)
-"""How long one worker may take for one snapshot; below the broker's visibility timeout."""
+DETECT_LEASE = timedelta(seconds=30)
+"""How long one worker may take for one snapshot; what a killed worker held is taken up again after it."""
+DETECT_SOFT_TIME_LIMIT, DETECT_TIME_LIMIT = 22, 26
+"""Seconds after which a look that hangs is broken off, then its process killed; below the lease."""
 DETECT_MAX_ATTEMPTS = 8
 """Tries before a snapshot ends as a dead letter; with backoff they span some ten minutes."""
 DETECT_RETRY_BASE = timedelta(seconds=2)

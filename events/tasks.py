@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from cameras.choices import DETECT_SOFT_TIME_LIMIT, DETECT_TIME_LIMIT
 from events.results import CloseResult, DetectionRunResult, RetentionResult
 from events.services import retention
 from events.services.closing import close_idle_events
@@ -9,7 +10,7 @@ from events.services.detection import detect_snapshot
 from siteadmin.core.pipeline import Step
 
 
-@shared_task(name=Step.DETECT.value)
+@shared_task(name=Step.DETECT.value, soft_time_limit=DETECT_SOFT_TIME_LIMIT, time_limit=DETECT_TIME_LIMIT)
 def detect(snapshot_id: int) -> DetectionRunResult:
     """Look at one snapshot."""
     return detect_snapshot(snapshot_id)
