@@ -1,3 +1,5 @@
 """The admin pages of rules, alerts, channels and deliveries."""
 
+from alerts.admin import alerts as alerts
 from alerts.admin import delivery as delivery
+from alerts.admin import rules as rules

@@ -1,0 +1,199 @@
+"""The admin pages of alerts, cooldowns and decisions, and what an event's page says of the rules."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from unfold.decorators import action
+
+from alerts.choices import Severity
+from alerts.models import Alert, AlertRule, Cooldown, RuleDecision
+from alerts.services.lifecycle import acknowledge_alert, dismiss_alert
+from events.admin import EventAdmin
+from events.models import Event
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
+from siteadmin.core.exceptions import SecurityIntelligenceError
+
+NOTHING = "–"
+
+
+@admin.register(Alert)
+class AlertAdmin(BaseAdmin):
+    """What somebody must be told; acknowledged and dismissed by people."""
+
+    list_display: ClassVar = ["rule_name", "badge", "camera", "status", "suppressed_count", "created_at"]
+    list_filter: ClassVar = ["status", "severity", "camera", "rule"]
+    list_select_related: ClassVar = ["camera"]
+    sortable_by: ClassVar = ["created_at"]
+    search_fields: ClassVar = ["rule_name", "=dedup_key"]
+    search_help_text = "Searches rules' names and whole dedup keys"
+    actions: ClassVar = ["acknowledge_all", "dismiss_all"]
+    actions_submit_line: ClassVar = ["acknowledge", "dismiss"]
+    fields: ClassVar = [
+        "rule_name",
+        "badge",
+        "status",
+        "camera",
+        "event_link",
+        "conditions",
+        "suppression_reason",
+        "created_at",
+        "delivered_at",
+        "delivery_link",
+        "duplicate_link",
+        "acknowledged_by",
+        "acknowledged_at",
+        "dismissed_by",
+        "dismissed_at",
+        "note",
+        "dedup_key",
+    ]
+    readonly_fields: ClassVar = [name for name in fields if name != "note"]
+
+    @admin.display(description="Severity", ordering="severity")
+    def badge(self, alert: Alert) -> SafeString:
+        """Show the severity in its color."""
+        return format_html('<span class="sa-badge sa-{}">{}</span>', alert.severity, alert.get_severity_display())
+
+    @admin.display(description="Event")
+    def event_link(self, alert: Alert) -> str:
+        """Lead to the event."""
+        if alert.event is None:
+            return NOTHING
+        return _link(reverse("admin:events_event_change", args=[alert.event_id]), str(alert.event))
+
+    @admin.display(description="Because")
+    def conditions(self, alert: Alert) -> str:
+        """Say by which conditions the rule held."""
+        return "; ".join(map(str, alert.matched_conditions)) or NOTHING
+
+    @admin.display(description="Deliveries")
+    def delivery_link(self, alert: Alert) -> str:
+        """Say what became of telling, and lead there."""
+        states = ", ".join(f"{one.channel_name}: {one.state}" for one in alert.deliveries.for_list().order_by("pk"))
+        return (
+            _link(f"{reverse('admin:alerts_delivery_changelist')}?alert__id__exact={alert.pk}", states)
+            if states
+            else NOTHING
+        )
+
+    @admin.display(description="Duplicates")
+    def duplicate_link(self, alert: Alert) -> str:
+        """Lead to what it stands for beside its own event."""
+        address = f"{reverse('admin:alerts_ruledecision_changelist')}?alert__id__exact={alert.pk}"
+        return _link(address, f"{alert.suppressed_count} within the cooldown")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The pipeline makes alerts."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An alert that nobody needs is dismissed."""
+        return False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        """Show the alert, with a button for each step; what the service refuses is said on the page."""
+        hidden = dict.fromkeys(("show_save", "show_save_and_continue", "show_save_and_add_another"), False)
+        try:
+            answer: HttpResponseBase = super().changeform_view(
+                request, object_id, form_url, {**(extra_context or {}), **hidden}
+            )
+        except SecurityIntelligenceError as refusal:
+            messages.error(request, f"{refusal.message}.")
+            return redirect(request.path)
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Alert, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Do what the button says; the row itself is the pipeline's."""
+        for button in self.get_actions_submit_line(request, obj.pk):
+            if button.action_name in request.POST:
+                button.method(request, obj)
+
+    @action(description="Acknowledge", permissions=["change"])  # type: ignore[untyped-decorator]
+    def acknowledge(self, request: HttpRequest, obj: Alert) -> None:
+        """Note that somebody knows of it, with the note on the page."""
+        acknowledge_alert(obj.pk, by=request.user, note=obj.note)
+
+    @action(description="Dismiss", permissions=["change"])  # type: ignore[untyped-decorator]
+    def dismiss(self, request: HttpRequest, obj: Alert) -> None:
+        """Put it aside, with the note on the page."""
+        dismiss_alert(obj.pk, by=request.user, note=obj.note)
+
+    @admin.action(description="Acknowledge", permissions=["change"])
+    def acknowledge_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        """Note that somebody knows of them."""
+        _each(request, queryset, acknowledge_alert, done="acknowledged")
+
+    @admin.action(description="Dismiss", permissions=["change"])
+    def dismiss_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        """Put them aside."""
+        _each(request, queryset, dismiss_alert, done="dismissed")
+
+
+@admin.register(Cooldown)
+class CooldownAdmin(ReadOnlyAdmin):
+    """Keys under which alerts fired; the pipeline owns these rows."""
+
+    list_display: ClassVar = ["dedup_key", "last_fired"]
+    search_fields: ClassVar = ["dedup_key"]
+    fields: ClassVar = ["dedup_key", "times"]
+    readonly_fields: ClassVar = ["times"]
+
+    @admin.display(description="Last fired")
+    def last_fired(self, cooldown: Cooldown) -> Any:
+        """Say when an alert of any severity fired."""
+        return cooldown.fired_at[0]
+
+    @admin.display(description="Last fired by severity")
+    def times(self, cooldown: Cooldown) -> str:
+        """Say when an alert of at least each severity fired."""
+        shown = zip(Severity.labels, cooldown.fired_at, strict=False)
+        return "; ".join(f"{label} or higher: {localtime(at):%Y-%m-%d %H:%M:%S}" for label, at in shown if at)
+
+
+@admin.register(RuleDecision)
+class RuleDecisionAdmin(ReadOnlyAdmin):
+    """What was decided for each event and rule, and why; the pipeline owns these rows."""
+
+    list_display: ClassVar = ["rule", "outcome", "reason", "event", "decided_at"]
+    list_filter: ClassVar = ["outcome", "rule"]
+    list_select_related: ClassVar = ["rule", "event"]
+    sortable_by: ClassVar = ["decided_at"]
+
+
+def show_decisions(event: Event) -> SafeString:
+    """Give the part of an event's page that says of every rule why it fired or not; costs two queries."""
+    decisions = list(RuleDecision.objects.for_event(event.pk))
+    judged = {decision.rule_id for decision in decisions}
+    others = [rule for rule in AlertRule.objects.get_all() if rule.pk not in judged]
+    return render_to_string("alerts/admin_decisions.html", {"decisions": decisions, "others": others})
+
+
+EventAdmin.extra_panels.append(show_decisions)
+
+
+def _link(address: str, text: str) -> SafeString:
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text)
+
+
+def _each(request: HttpRequest, alerts: QuerySet[Alert], act: Callable[..., Alert], *, done: str) -> None:
+    count = 0
+    for alert in alerts:
+        try:
+            act(alert.pk, by=request.user)
+            count += 1
+        except SecurityIntelligenceError as refusal:
+            messages.error(request, f"{alert}: {refusal.message}.")
+    if count:
+        messages.success(request, f"{count} {done}.")
