@@ -15,6 +15,11 @@ EVALUATE_RETRY_BASE = timedelta(seconds=1)
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DEFAULT_DEDUP_TEMPLATE = "{camera_id}:{rule_id}"
 LONGEST_DEDUP_KEY = 500
+SLOW_AFTER, SLOW_UNTIL = timedelta(seconds=1), timedelta(seconds=20)
+"""While an attempt has run for so long, its channel gets no second worker: one receiver may not take them all.
+Beyond, which is longer than a webhook may take, its worker has probably died."""
+SLOW_PAUSE = timedelta(seconds=5)
+"""Until the others of that channel look again, at most."""
 DEFAULT_COOLDOWN_SECONDS = 300
 MAX_COOLDOWN_SECONDS = 30 * 86_400
 

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.models import F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from alerts.choices import AttemptOutcome, ChannelKind, DeliveryState
+from alerts.choices import DELIVER_LEASE, SLOW_AFTER, SLOW_UNTIL, AttemptOutcome, ChannelKind, DeliveryState
 from siteadmin.core.claims import RESWEEP_AFTER, ClaimableRepository, database_now
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -64,9 +64,7 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
 
     def skip_waiting(self, alert_id: int) -> int:
         """Skip what waits to be sent for an alert, always in one order; what is being sent just now ends by itself."""
-        waiting = self.get_queryset().filter(
-            alert_id=alert_id, state__in=(DeliveryState.PENDING, DeliveryState.PARKED)
-        )
+        waiting = self.get_queryset().filter(alert_id=alert_id, state__in=(DeliveryState.PENDING, DeliveryState.PARKED))
         ids = list(waiting.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
         return self.get_queryset().filter(pk__in=ids).update(state=DeliveryState.SKIPPED, due_at=None, swept_at=None)
 
@@ -82,6 +80,19 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
     def fix_body(self, delivery_id: int, *, token: uuid.UUID, body: bytes) -> bool:
         """Keep the bytes that every attempt sends, if the claim is still ours and none are kept."""
         return bool(self.get_queryset().filter(pk=delivery_id, claim_token=token, body=None).update(body=body))
+
+    def is_channel_slow(self, channel_id: int) -> bool:
+        """Tell whether a worker has been waiting for this channel for a while; served by the index of what is due."""
+        return (
+            self.get_queryset()
+            .filter(
+                channel_id=channel_id,
+                state=DeliveryState.SENDING,
+                due_at__lt=database_now(plus=DELIVER_LEASE - SLOW_AFTER),
+                due_at__gt=database_now(plus=DELIVER_LEASE - SLOW_UNTIL),
+            )
+            .exists()
+        )
 
     def hold(self, delivery_id: int, *, token: uuid.UUID, wait: timedelta) -> bool:
         """Give the claim back for a while; nothing was sent, so no attempt counts."""

@@ -11,8 +11,9 @@ from alerts.channels.registry import transport_of
 from alerts.messages import build_test_notice
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
-from alerts.services.sending import send_message
+from alerts.services.sending import breaker_of, send_message
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
+from siteadmin.core.models import BreakerState
 
 
 def create_channel(*, name: str, kind: str, config: dict[str, Any], enabled: bool = True, secret: str = "") -> Channel:
@@ -46,6 +47,7 @@ def update_channel(
         transport = transport_of(channel.kind)
         if name is not None:
             channel.name = name
+        before = breaker_of(channel)
         if config is not None:
             channel.config = transport.validate(config, old=channel.config)
         if secret:
@@ -53,17 +55,28 @@ def update_channel(
         if enabled is not None and enabled != channel.enabled:
             channel.enabled, channel.disabled_reason = enabled, ""
         _store(channel)
+        after = breaker_of(channel)
+        if before is not None and after is not None and before.name != after.name:
+            BreakerState.objects.delete_by_id(before.name)
         if channel.enabled:
             Delivery.objects.wake_parked(channel.pk)
+            Delivery.objects.wake_held(channel.pk)
     return channel
 
 
 def delete_channel(channel_id: int) -> bool:
     """Delete the channel; what waits for it fails with that reason. False where there is none."""
     with transaction.atomic():
+        channel = Channel.objects.get_locked(channel_id)
+        if channel is None:
+            return False
         # Parked ones would wait for ever for a channel that is gone.
         Delivery.objects.wake_parked(channel_id)
-        return Channel.objects.delete_by_id(channel_id)
+        breaker = breaker_of(channel)
+        if breaker is not None:
+            BreakerState.objects.delete_by_id(breaker.name)
+        Channel.objects.delete(channel)
+    return True
 
 
 def send_test_message(channel_id: int) -> DeliveryResult:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from alerts.channels.base import Message
 from alerts.channels.registry import transport_of
-from alerts.choices import DELIVER_LEASE, AlertStatus, AttemptOutcome, DeliveryState
+from alerts.choices import DELIVER_LEASE, SLOW_PAUSE, AlertStatus, AttemptOutcome, DeliveryState
 from alerts.messages import build_alert_notice
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.results import ChannelOutcome, DeliveryResult
@@ -92,10 +92,13 @@ def attempt(claim: Claim) -> Verdict | None:
         return _failed_here("The channel was deleted")
     if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
         return _failed_here("No worker survived an attempt to send this")
+    breaker = breaker_of(channel)
+    if breaker is not None and Delivery.objects.is_channel_slow(channel.pk):
+        wait = backoff(1, base=SLOW_PAUSE)
+        return Verdict(AttemptOutcome.HELD, at=timezone.now(), error="The channel is slow; one by one", wait=wait)
     if not _fix_body(claim, channel=channel):
         return None
     message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""))
-    breaker = breaker_of(channel)
     troubled = breaker is not None and breakers.state_of(breaker.name).position is not breakers.Position.CLOSED
     try:
         made = send_message(channel, message, breaker=breaker)
@@ -124,6 +127,14 @@ def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
         elif verdict.outcome is AttemptOutcome.FAILED:
             _bury(delivery, error=verdict.error)
     channel = delivery.channel
+    logger.info(
+        "delivery_attempt",
+        delivery=delivery.pk,
+        channel=delivery.channel_id,
+        outcome=verdict.outcome.value,
+        status_code=verdict.status_code,
+        error=verdict.error,
+    )
     if channel is not None and verdict.gone:
         Channel.objects.switch_off(channel.pk, config=channel.config, reason=GONE)
     if channel is not None and verdict.recovered:

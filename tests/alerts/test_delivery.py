@@ -16,11 +16,13 @@ from alerts.services.delivery import attempt, claim_delivery, deliver, record, r
 from events.models import Event
 from siteadmin.core.breaker import CircuitBreaker
 from siteadmin.core.exceptions import DeliveryNotFoundError, InvalidStateTransitionError
+from siteadmin.core.models import BreakerState
 from siteadmin.core.retry import requeue
 from tests.alerts.telling import SECRET, deliver_now, delivery_to, letters, waits, webhook_to
 from tests.factories import ChannelFactory, DeliveryFactory
 from tests.fakes.http_server import Answer, HttpServer, closed_port
 from tests.fakes.smtp_server import SmtpServer
+from tests.query_counts import assert_query_count
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +82,13 @@ def test_second_run_sends_nothing(hook: Channel, receiver: HttpServer) -> None:
 
     assert deliver(delivery.pk) == DeliveryResult(alert_id=None)
     assert len(receiver.requests) == 1
+
+
+def test_delivering_costs_the_same_statements(hook: Channel) -> None:
+    delivery = delivery_to(hook)
+
+    with assert_query_count("deliver a webhook"):
+        deliver(delivery.pk)
 
 
 def test_unknown_delivery_is_nothing_to_do() -> None:
@@ -349,6 +358,20 @@ def test_breaker_opens_after_five_failures_and_holds_without_counting(hook: Chan
     assert (held.state, held.attempts, len(receiver.requests)) == ("pending", 0, 5)
     assert [logged.outcome for logged in held.attempt_log.all()] == ["held"]
     assert waits(held, at_least=20, at_most=30)
+
+
+@pytest.mark.parametrize("change", ["another target", "deleted"])
+def test_breaker_goes_with_its_target(hook: Channel, receiver: HttpServer, change: str) -> None:
+    receiver.script(Answer(500))
+    deliver_now(delivery_to(hook))
+    assert BreakerState.objects.count() == 1
+
+    if change == "deleted":
+        delete_channel(hook.pk)
+    else:
+        update_channel(hook.pk, config={"url": "https://elsewhere.example.com/"})
+
+    assert BreakerState.objects.count() == 0
 
 
 def test_breaker_of_one_channel_holds_no_other(hook: Channel, receiver: HttpServer) -> None:

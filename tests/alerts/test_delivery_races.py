@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.db.models import F
 
 from alerts.channels import webhook
 from alerts.models import Delivery
@@ -65,6 +67,23 @@ def test_slow_receiver_delays_no_other(receiver: HttpServer) -> None:
     thread.join()
     waiting.refresh_from_db()
     assert waiting.state == "pending"
+
+
+def test_slow_receiver_keeps_only_one_worker_waiting(receiver: HttpServer) -> None:
+    with HttpServer(default=Answer(hang=True)) as slow:
+        channel = webhook_to(slow, name="Slow")
+        first, second = delivery_to(channel), delivery_to(channel)
+        thread = threading.Thread(target=in_thread(lambda: deliver(first.pk)))
+        thread.start()
+        slow.wait_for(1)
+        # As if it had waited for two seconds already.
+        sending = Delivery.objects.get_queryset().filter(pk=first.pk)
+        sending.update(due_at=F("due_at") - timedelta(seconds=2))
+
+        [outcome] = deliver(second.pk).outcomes
+
+        assert (outcome.outcome, len(slow.requests)) == ("held", 1)
+    thread.join()
 
 
 def test_sending_happens_outside_any_transaction(receiver: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
