@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ class Product:
     def camera_root(self) -> Path:
         return self.var / "cameras"
 
+    @cached_property
+    def database_url(self) -> str:
+        """The product's own database; it stays where it is when the server restarts."""
+        ask = "from django.conf import settings; print(settings.DATABASE_URL)"
+        return self.manage("shell", "-v", "0", "-c", ask).strip().splitlines()[-1]
+
     def manage(self, *arguments: str) -> str:
         """Run a management command and give what it printed."""
         command = [sys.executable, "manage.py", *arguments]
@@ -74,8 +81,7 @@ class Product:
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the product's database directly."""
-        url = self.manage("shell", "-v", "0", "-c", "from django.conf import settings; print(settings.DATABASE_URL)")
-        with psycopg.connect(url.strip().splitlines()[-1]) as connection:
+        with psycopg.connect(self.database_url) as connection:
             return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # our own text
 
     def processes(self, *words: str) -> list[psutil.Process]:

@@ -91,7 +91,7 @@ def test_a_killed_worker_an_emptied_redis_and_a_restarted_database_lose_and_doub
     wait_until(lambda: len(alerts_by_camera(receiver, "storm")) == 100, timeout=120)
     assert count_detected(product, "storm") == 100
     assert Counter(len(ids) for ids in alerts_by_camera(receiver, "storm").values()) == {1: 100}
-    assert product.rows("SELECT count(*) FROM alerts_alert WHERE camera_id LIKE 'storm%'") == [(100,)]
+    assert product.rows("SELECT count(*) FROM alerts_alert WHERE camera_id LIKE %s", "storm%") == [(100,)]
 
 
 @pytest.mark.parametrize(
