@@ -142,6 +142,7 @@ class Watcher:
                     self._observe()
                     self._turn(pool)
             finally:
+                self._ready.clear()
                 self._unobserve()
 
     def run_once(self) -> None:
@@ -191,6 +192,7 @@ class Watcher:
         top = self._top_folder(path)
         kind = kind_of(path)
         if top is None or top in self._muted or kind is Kind.UNFINISHED or self._is_hidden(path):
+            self._waiting.forget(path)
             return
         if path in self._flying:
             if evidence is not Evidence.SEEN:
@@ -226,10 +228,15 @@ class Watcher:
         future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
 
     def _take(self, job: _Job) -> IntakeResult:
+        is_done = False
         try:
-            return self._accept(Path(job.path), job.final)
+            result = self._accept(Path(job.path), job.final)
+            is_done = True
+            return result
         finally:
-            close_old_connections()
+            # In a burst a thread keeps its connection, unless something was wrong with it.
+            if not is_done or not self._ready:
+                close_old_connections()
 
     def _finish(self, done: _Done) -> None:
         """Note what became of a file."""
@@ -272,6 +279,7 @@ class Watcher:
     def _postpone(self, job: _Job, error: BaseException) -> None:
         """Keep a file that could not be taken for another try; an outage lets all others wait too."""
         self._waiting.forget(job.path)
+        self.counts["postponed"] += 1
         now = time.monotonic()
         if isinstance(error, (OperationalError, InterfaceError)) or (
             isinstance(error, OSError) and error.errno in STORAGE_OUTAGES
