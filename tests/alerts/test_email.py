@@ -1,6 +1,7 @@
 """The e-mail channel: what a mail holds, and what each answer of the mail server means."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from alerts.channels.base import ChannelError, ConfigError, Message
 from alerts.channels.email import EmailTransport, clean_subject
 from alerts.results import Notice
+from tests.fakes.certificates import make_certificate
 from tests.fakes.http_server import Answer, HttpServer, closed_port
 from tests.fakes.smtp_server import SmtpServer
 
@@ -149,6 +151,24 @@ def test_mail_server_without_tls_where_tls_is_asked_for_is_final(mail_server: Sm
 
     assert error.permanent
     assert mail_server.mails == []
+
+
+@pytest.mark.parametrize("way", ["starttls", "tls"])
+def test_mail_goes_over_tls_to_a_trusted_certificate_alone(
+    mail_server: SmtpServer, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    context, certificate = make_certificate(tmp_path)
+    settings.EMAIL_HOST = "localhost"
+    settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = way == "starttls", way == "tls"
+    with SmtpServer(**{way: context}) as server:
+        settings.EMAIL_PORT = server.port
+
+        error = refusal()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        send()
+
+    assert "certificate is not trusted" in str(error)
+    assert len(server.mails) == 1
 
 
 def test_metadata_address_is_refused_even_as_mail_server(mail_server: SmtpServer, settings: Any) -> None:

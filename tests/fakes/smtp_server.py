@@ -1,5 +1,6 @@
 """A scriptable mail server on loopback (aiosmtpd): it keeps every mail, and answers as the test says."""
 
+import ssl
 from asyncio.base_events import Server
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -44,6 +45,10 @@ class SmtpServer:
     recipient_replies: dict[str, str] = field(default_factory=dict)
     """Replies to RCPT by recipient; others are accepted."""
     mails: list[ReceivedMail] = field(default_factory=list)
+    starttls: ssl.SSLContext | None = None
+    """Offer STARTTLS, and take mail after it alone."""
+    tls: ssl.SSLContext | None = None
+    """Speak TLS from the start."""
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
@@ -61,7 +66,8 @@ class SmtpServer:
         return self.data_replies.pop(0) if self.data_replies else "250 OK"
 
     def __enter__(self) -> Self:
-        self._controller = _Controller(self, hostname="127.0.0.1", port=0)
+        offered = {"tls_context": self.starttls, "require_starttls": True} if self.starttls else {}
+        self._controller = _Controller(self, hostname="127.0.0.1", port=0, ssl_context=self.tls, **offered)
         self._controller.start()
         self.port: int = self._controller.port
         return self
