@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
+from alerts.models import Channel
+from siteadmin.core import pipeline
 from siteadmin.core.http import close_connections
+from siteadmin.core.pipeline import Step
+from tests.alerts.telling import webhook_to
 from tests.fakes.http_server import HttpServer
 from tests.fakes.smtp_server import SmtpServer
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, int]]:
+    """Give the steps asked for, in order, instead of a broker."""
+    steps: list[tuple[Step, int]] = []
+    monkeypatch.setattr(pipeline, "send", lambda step, subject_id: steps.append((step, subject_id)))
+    return steps
 
 
 @pytest.fixture
@@ -37,3 +49,9 @@ def mail_server(settings: Any) -> Iterator[SmtpServer]:
         settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = None
         settings.DEFAULT_FROM_EMAIL = "siteadmin@example.org"
         yield server
+
+
+@pytest.fixture
+def hook(db: None, receiver: HttpServer) -> Channel:
+    """Give a webhook channel to the receiver."""
+    return webhook_to(receiver)

@@ -38,7 +38,9 @@ def texts(answer: Any) -> str:
 def test_a_reviewer_decides_on_the_alerts_page_with_a_note(step: str, status: str) -> None:
     alert = AlertFactory()
 
-    answer = browser("reviewer").post(f"{ALERTS}{alert.pk}/change/", {"note": "The cat", f"{BUTTON}{step}": ""}, follow=True)
+    answer = browser("reviewer").post(
+        f"{ALERTS}{alert.pk}/change/", {"note": "The cat", f"{BUTTON}{step}": ""}, follow=True
+    )
 
     alert.refresh_from_db()
     assert answer.status_code == 200
@@ -49,7 +51,9 @@ def test_a_reviewer_decides_on_the_alerts_page_with_a_note(step: str, status: st
 def test_what_is_refused_is_said_and_changes_nothing() -> None:
     alert = AlertFactory(status="dismissed", note="old")
 
-    answer = browser("reviewer").post(f"{ALERTS}{alert.pk}/change/", {"note": "new", f"{BUTTON}dismiss": ""}, follow=True)
+    answer = browser("reviewer").post(
+        f"{ALERTS}{alert.pk}/change/", {"note": "new", f"{BUTTON}dismiss": ""}, follow=True
+    )
 
     alert.refresh_from_db()
     assert "cannot be dismissed" in texts(answer)

@@ -9,49 +9,13 @@ from kombu.utils.json import dumps, loads
 
 from alerts.models import Alert, AlertRule, Delivery, RuleDecision
 from alerts.results import EvaluationResult
-from alerts.services import evaluation
 from alerts.services.evaluation import evaluate_event
 from events.models import Event
-from siteadmin.core import pipeline, retry
-from siteadmin.core.models import DeadLetter
 from siteadmin.core.pipeline import Step
-from tests.alerts.connections import run_apart
-from tests.factories import (
-    AlertRuleFactory,
-    CameraFactory,
-    ChannelFactory,
-    DetectionFactory,
-    EventFactory,
-)
-from tests.query_counts import assert_query_count
+from tests.alerts.judging import decision, grow, waiting_event
+from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, EventFactory
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, int]]:
-    """Give the steps asked for, in order, instead of a broker."""
-    steps: list[tuple[Step, int]] = []
-    monkeypatch.setattr(pipeline, "send", lambda step, subject_id: steps.append((step, subject_id)))
-    return steps
-
-
-def waiting_event(*object_types: str, **fields: Any) -> Event:
-    """Make an event with a detection of each type that waits for the rules."""
-    event: Event = EventFactory(due_at=timezone.now(), **fields)
-    for object_type in object_types or ("person",):
-        grow(event, object_type=object_type)
-    return event
-
-
-def grow(event: Event, **fields: Any) -> None:
-    """Add a detection, and let the event wait for the rules."""
-    DetectionFactory(event=event, camera=event.camera, **fields)
-    Event.objects.wait_again(event.pk)
-
-
-def decision(event: Event, rule: AlertRule) -> RuleDecision:
-    return RuleDecision.objects.get(event=event, rule=rule)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("asked")]
 
 
 class TestFiring:
@@ -282,196 +246,14 @@ class TestLate:
 
         assert Alert.objects.get().status == "pending"
 
-
-class TestMergedAndGone:
-    def test_alerts_and_decisions_of_merged_events_move_along_and_fire_no_second_time(self) -> None:
-        rule = AlertRuleFactory()
-        event, kept = waiting_event(), waiting_event()
-        evaluate_event(event.pk)
-        Event.objects.merge_into({event.pk: kept.pk})
-
-        evaluate_event(kept.pk)
-
-        assert Alert.objects.get().event == kept
-        assert decision(kept, rule).outcome == "fired"
-        assert not RuleDecision.objects.filter(event=event).exists()
-
-    def test_a_final_decision_takes_the_place_of_not_yet(self) -> None:
-        rule = AlertRuleFactory(object_types=["car"])
-        event, kept = waiting_event("car"), waiting_event("person")
-        evaluate_event(event.pk)
-        evaluate_event(kept.pk)
-        Event.objects.merge_into({event.pk: kept.pk})
-        Event.objects.wait_again(kept.pk)
-
-        evaluate_event(kept.pk)
-
-        assert (decision(kept, rule).outcome, Alert.objects.count()) == ("fired", 1)
-
-    def test_two_final_decisions_both_stay_with_both_alerts_at_the_kept_event(self) -> None:
-        rule = AlertRuleFactory()
-        event, kept = waiting_event(), waiting_event()
-        evaluate_event(event.pk)
-        evaluate_event(kept.pk)
-        Event.objects.merge_into({event.pk: kept.pk})
-        Event.objects.wait_again(kept.pk)
-
-        evaluate_event(kept.pk)
-
-        assert {alert.event for alert in Alert.objects.all()} == {kept}
-        assert RuleDecision.objects.filter(rule=rule).count() == 2
-
-    @pytest.mark.parametrize("gone", ["event", "camera"])
-    def test_what_was_deleted_is_not_judged_and_waits_no_more(self, gone: str) -> None:
-        AlertRuleFactory()
-        event = waiting_event()
-        row = event if gone == "event" else event.camera
-        row.deleted_at = timezone.now()
-        row.save()
-
-        evaluate_event(event.pk)
-
-        event.refresh_from_db()
-        assert (event.due_at, Alert.objects.count(), RuleDecision.objects.count()) == (None, 0, 0)
-
-
-class TestTrouble:
-    def test_a_schedule_that_cannot_be_read_any_more_stops_no_other_rule(self) -> None:
-        broken = AlertRuleFactory(schedule={"days": [], "start": "1", "end": "2", "timezone": "Gone/Zone"})
-        AlertRuleFactory()
-        event = waiting_event()
-
-        evaluate_event(event.pk)
-
-        assert Alert.objects.count() == 1
-        assert decision(event, broken).reason.startswith("The schedule cannot be used")
-
-    def test_growth_during_an_evaluation_is_judged_by_another_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        AlertRuleFactory()
-        event = waiting_event()
-        claim = Event.objects.claim
-
-        def claim_and_grow(event_id: int, **options: Any) -> Any:
-            token = claim(event_id, **options)
-            grow(event)
-            return token
-
-        monkeypatch.setattr(evaluation.Event.objects, "claim", claim_and_grow)
-
-        assert evaluate_event(event.pk) == EvaluationResult(event.pk)
-
-        event.refresh_from_db()
-        assert event.due_at is not None
-        assert not Alert.objects.exists()
-
-    def test_an_event_that_kills_its_workers_ends_as_a_dead_letter_and_can_be_requeued(
-        self, django_capture_on_commit_callbacks: Any
-    ) -> None:
-        AlertRuleFactory()
-        event = waiting_event()
-        Event.objects.filter(pk=event.pk).update(attempts=5)
+    def test_a_rule_held_back_and_one_that_fires_are_written_together(self, settings: Any) -> None:
+        settings.LATE_AFTER = timedelta(minutes=10)
+        AlertRuleFactory(object_types=["cat"]), AlertRuleFactory(object_types=["person"])
+        event = waiting_event("cat")
+        event.detections.update(detected_at=timezone.now() - timedelta(hours=1))
+        grow(event, object_type="person")
 
         result = evaluate_event(event.pk)
 
-        letter = DeadLetter.objects.get()
-        event.refresh_from_db()
-        assert result.error
-        assert (letter.task, letter.subject, letter.attempts) == (Step.EVALUATE, str(event.pk), 5)
-        assert (event.due_at, Alert.objects.count()) == (None, 0)
-        assert retry.requeue(letter.pk)
-        assert evaluate_event(event.pk).has_triggers
-
-    def test_attempts_count_from_the_last_success(self) -> None:
-        event = waiting_event()
-
-        for _ in range(8):
-            evaluate_event(event.pk)
-            Event.objects.wait_again(event.pk)
-
-        event.refresh_from_db()
-        assert event.attempts == 0
-        assert not DeadLetter.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAtOnce:
-    def test_eight_workers_on_one_event_decide_once(self) -> None:
-        rules = [AlertRuleFactory(channels=[ChannelFactory()]) for _ in range(3)]
-        event = waiting_event()
-
-        results = run_apart(lambda number: evaluate_event(event.pk), workers=8)
-
-        assert sum(len(result.triggered_rules) for result in results) == len(rules)
-        assert (Alert.objects.count(), Delivery.objects.count()) == (3, 3)
-
-    def test_many_events_with_many_rules_at_once_lose_and_double_nothing(self) -> None:
-        rules = [
-            AlertRuleFactory(dedup_key_template=template, severity=severity)
-            for template, severity in [
-                ("{camera_id}", "low"),
-                ("{camera_id}", "high"),
-                ("site", "medium"),
-                ("{rule_id}", "low"),
-            ]
-        ]
-        cameras = [CameraFactory() for _ in range(2)]
-        events = [waiting_event(camera=cameras[number % 2]) for number in range(16)]
-
-        run_apart(lambda number: evaluate_event(events[number].pk), workers=16)
-
-        alerts, decisions = list(Alert.objects.all()), list(RuleDecision.objects.all())
-        assert sorted(alert.dedup_key for alert in alerts) == sorted(
-            [*(c.pk for c in cameras), "site", str(rules[3].pk)]
-        )
-        assert len(decisions) == len(events) * len(rules)
-        assert sum(alert.suppressed_count for alert in alerts) == len(decisions) - len(alerts)
-
-    def test_a_rule_deleted_in_between_leaves_the_event_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rule = AlertRuleFactory()
-        event = waiting_event()
-        judge = evaluation.judge
-
-        def judge_and_delete(*facts: Any) -> Any:
-            run_apart(lambda number: AlertRule.objects.filter(pk=rule.pk).delete(), workers=1)
-            return judge(*facts)
-
-        monkeypatch.setattr(evaluation, "judge", judge_and_delete)
-
-        result = evaluate_event(event.pk)
-
-        event.refresh_from_db()
-        assert result.error
-        assert event.due_at is not None
-        assert (Alert.objects.count(), RuleDecision.objects.count()) == (0, 0)
-
-
-@pytest.mark.parametrize("rules", [3, 60])
-def test_quiet_rules_cost_the_same_however_many_there_are(rules: int) -> None:
-    AlertRuleFactory.create_batch(rules, risk_threshold=90)
-    event = waiting_event()
-    evaluate_event(event.pk)
-    Event.objects.wait_again(event.pk)
-
-    with assert_query_count("evaluate an event, no rule fires"):
-        evaluate_event(event.pk)
-
-
-@pytest.mark.parametrize("rules", [2, 20])
-def test_firing_rules_cost_the_same_however_many_there_are(rules: int) -> None:
-    channels = [ChannelFactory(), ChannelFactory()]
-    AlertRuleFactory.create_batch(rules, channels=channels)
-    event = waiting_event()
-
-    with assert_query_count("evaluate an event, rules fire"):
-        evaluate_event(event.pk)
-
-
-@pytest.mark.parametrize("rules", [2, 20])
-def test_duplicates_cost_the_same_however_many_there_are(rules: int) -> None:
-    AlertRuleFactory.create_batch(rules)
-    camera = CameraFactory()
-    evaluate_event(waiting_event(camera=camera).pk)
-    event = waiting_event(camera=camera)
-
-    with assert_query_count("evaluate an event, duplicates"):
-        evaluate_event(event.pk)
+        assert (len(result.triggered_rules), [skip.outcome for skip in result.skipped_rules]) == (1, ["suppressed"])
+        assert all(alert.created_at for alert in Alert.objects.all())
