@@ -10,26 +10,17 @@ from standardwebhooks.webhooks import Webhook
 from alerts.choices import AlertStatus
 from alerts.models import Channel, Delivery
 from alerts.results import DeliveryResult
-from alerts.services import delivery as delivery_service
-from alerts.services.channels import create_channel, delete_channel, update_channel
-from alerts.services.delivery import attempt, claim_delivery, deliver, record, retry_delivery
+from alerts.services.channels import create_channel
+from alerts.services.delivery import attempt, claim_delivery, deliver, record
 from events.models import Event
-from siteadmin.core.breaker import CircuitBreaker
-from siteadmin.core.exceptions import DeliveryNotFoundError, InvalidStateTransitionError
-from siteadmin.core.models import BreakerState
 from siteadmin.core.retry import requeue
-from tests.alerts.telling import SECRET, deliver_now, delivery_to, letters, waits, webhook_to
-from tests.factories import ChannelFactory, DeliveryFactory
+from tests.alerts.telling import SECRET, deliver_now, delivery_to, letters, waits
+from tests.factories import DeliveryFactory
 from tests.fakes.http_server import Answer, HttpServer, closed_port
 from tests.fakes.smtp_server import SmtpServer
 from tests.query_counts import assert_query_count
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def hook(receiver: HttpServer) -> Channel:
-    return webhook_to(receiver)
 
 
 def expire_lease(delivery: Delivery) -> None:
@@ -220,61 +211,6 @@ def test_requeued_dead_letter_is_sent_under_the_same_key(hook: Channel, receiver
     assert [logged.number for logged in delivery.attempt_log.order_by("number")] == [1, 2]
 
 
-def test_410_switches_the_channel_off_with_a_reason(hook: Channel, receiver: HttpServer) -> None:
-    receiver.script(Answer(410))
-    gone, waiting = delivery_to(hook), delivery_to(hook)
-
-    deliver_now(gone)
-    outcome = deliver_now(waiting)
-
-    hook.refresh_from_db()
-    assert (hook.enabled, gone.state) == (False, "failed")
-    assert "410" in hook.disabled_reason
-    assert (outcome.outcome, waiting.state, waiting.due_at, waiting.attempts) == ("parked", "parked", None, 0)
-    assert len(receiver.requests) == 1
-
-
-def test_410_of_an_address_that_was_changed_meanwhile_switches_nothing_off(hook: Channel, receiver: HttpServer) -> None:
-    receiver.script(Answer(410))
-    claim = claim_delivery(delivery_to(hook).pk)
-    assert claim is not None
-    verdict = attempt(claim)
-    assert verdict is not None
-    update_channel(hook.pk, config={"url": receiver.url + "/new"})
-
-    record(claim, verdict)
-
-    hook.refresh_from_db()
-    assert hook.enabled
-
-
-def test_parked_deliveries_are_sent_once_the_channel_is_on_again(hook: Channel, receiver: HttpServer) -> None:
-    update_channel(hook.pk, enabled=False)
-    delivery = delivery_to(hook)
-    deliver_now(delivery)
-
-    update_channel(hook.pk, enabled=True)
-    outcome = deliver(delivery.pk).outcomes[0]
-
-    assert outcome.outcome == "delivered"
-    assert len(receiver.requests) == 1
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_deliveries_of_a_deleted_channel_fail_with_that_reason(hook: Channel, enabled: bool) -> None:
-    update_channel(hook.pk, enabled=enabled)
-    delivery = delivery_to(hook)
-    if not enabled:
-        deliver_now(delivery)
-
-    delete_channel(hook.pk)
-    outcome = deliver_now(delivery)
-
-    assert (outcome.outcome, delivery.state, outcome.channel) == ("failed", "failed", "Hook")
-    assert letters()[0].error == "The channel was deleted"
-    assert not requeue(letters()[0].pk)
-
-
 def test_dismissed_alert_is_told_to_nobody(hook: Channel, receiver: HttpServer) -> None:
     delivery = delivery_to(hook, alert__status=AlertStatus.DISMISSED)
 
@@ -346,72 +282,6 @@ def test_message_that_kills_every_worker_ends_as_a_dead_letter(
     assert letters()[0].error == "No worker survived an attempt to send this"
 
 
-def test_breaker_opens_after_five_failures_and_holds_without_counting(hook: Channel, receiver: HttpServer) -> None:
-    receiver.default = Answer(500)
-    failing, held = delivery_to(hook), delivery_to(hook)
-    for _ in range(5):
-        deliver_now(failing)
-
-    outcomes = [deliver_now(held).outcome for _ in range(3)]
-
-    assert outcomes == ["held"] * 3
-    assert (held.state, held.attempts, len(receiver.requests)) == ("pending", 0, 5)
-    assert [logged.outcome for logged in held.attempt_log.all()] == ["held"]
-    assert waits(held, at_least=20, at_most=30)
-
-
-@pytest.mark.parametrize("change", ["another target", "deleted"])
-def test_breaker_goes_with_its_target(hook: Channel, receiver: HttpServer, change: str) -> None:
-    receiver.script(Answer(500))
-    deliver_now(delivery_to(hook))
-    assert BreakerState.objects.count() == 1
-
-    if change == "deleted":
-        delete_channel(hook.pk)
-    else:
-        update_channel(hook.pk, config={"url": "https://elsewhere.example.com/"})
-
-    assert BreakerState.objects.count() == 0
-
-
-def test_breaker_of_one_channel_holds_no_other(hook: Channel, receiver: HttpServer) -> None:
-    with HttpServer(default=Answer(500)) as broken:
-        failing = delivery_to(webhook_to(broken, name="Broken"))
-        for _ in range(5):
-            deliver_now(failing)
-
-    assert deliver_now(delivery_to(hook)).outcome == "delivered"
-
-
-def test_refusals_of_ours_open_no_breaker(settings: Any, receiver: HttpServer) -> None:
-    channel = webhook_to(receiver)
-    settings.OUTBOUND_ALLOWED_NETWORKS = []
-    outcomes = [deliver_now(delivery_to(channel)).outcome for _ in range(6)]
-
-    assert outcomes == ["failed"] * 6
-    assert receiver.requests == []
-
-
-def test_what_was_held_is_due_as_soon_as_the_receiver_answers_again(
-    hook: Channel, receiver: HttpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery_service, "breaker_of", lambda channel: quick_breaker(channel))
-    receiver.script(*[Answer(500)] * 5)
-    failing, held = delivery_to(hook), delivery_to(hook)
-    for _ in range(5):
-        deliver_now(failing)
-    Delivery.objects.get_queryset().filter(pk=held.pk).update(due_at="2099-01-01T00:00:00Z")
-    held.attempt_log.create(number=1, at="2026-01-01T00:00:00Z", outcome="held")
-
-    assert deliver_now(failing).outcome == "delivered"
-
-    assert deliver(held.pk).outcomes[0].outcome == "delivered"
-
-
-def quick_breaker(channel: Channel) -> Any:
-    return CircuitBreaker(f"channel:{channel.pk}", cool_off=timedelta(0))
-
-
 def test_email_delivery_is_kept_whole_before_it_is_sent(mail_server: SmtpServer) -> None:
     mail_server.data_replies.append("451 later")
     delivery = delivery_to(create_channel(name="Mail", kind="email", config={"to": ["ann@example.org"]}))
@@ -443,36 +313,3 @@ def test_refused_recipient_is_named_on_the_attempt(mail_server: SmtpServer) -> N
     [logged] = delivery.attempt_log.all()
     assert (delivery.state, logged.outcome) == ("delivered", "delivered")
     assert "bob@example.org" in logged.error
-
-
-def test_retry_now_makes_a_waiting_delivery_due(hook: Channel, receiver: HttpServer) -> None:
-    receiver.script(Answer(503, headers={"Retry-After": "600"}))
-    delivery = delivery_to(hook)
-    deliver_now(delivery)
-
-    retry_delivery(delivery.pk)
-
-    assert deliver(delivery.pk).outcomes[0].outcome == "delivered"
-
-
-def test_retry_now_of_a_failed_delivery_closes_its_dead_letter(hook: Channel, receiver: HttpServer) -> None:
-    receiver.script(Answer(400))
-    delivery = delivery_to(hook)
-    deliver_now(delivery)
-
-    retry_delivery(delivery.pk)
-
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts, letters()) == ("pending", 0, [])
-
-
-def test_retry_now_of_what_arrived_is_refused() -> None:
-    delivery = DeliveryFactory(state="delivered", due_at=None, channel=ChannelFactory())
-
-    with pytest.raises(InvalidStateTransitionError, match="delivered"):
-        retry_delivery(delivery.pk)
-
-
-def test_retry_now_of_nothing_is_not_found() -> None:
-    with pytest.raises(DeliveryNotFoundError):
-        retry_delivery(999_999)
