@@ -55,7 +55,8 @@ class Schedule:
         }
 
     def __str__(self) -> str:
-        days = "every day" if len(self.days) == len(DAYS) else ", ".join(DAYS[day][:3].capitalize() for day in sorted(self.days))
+        names = [DAYS[day][:3].capitalize() for day in sorted(self.days)]
+        days = "every day" if len(names) == len(DAYS) else ", ".join(names)
         return f"{_show(self.start)}-{_show(self.end)} {self.timezone.key}, {days}"
 
 
