@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+LEAST_CONFIDENCE = 0.05
+"""What is less sure is no object to any detector; thresholds below count as this."""
+MOST_OBJECTS = 300
+"""Objects that one picture may have; of more, the surest are taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -39,5 +44,6 @@ class Detector(Protocol):
     def detect(self, picture: Picture) -> list[FoundObject]:
         """Look at one picture.
 
-        DetectorUnavailableError where another try may work; PictureNotUsableError where none will.
+        DetectorUnavailableError where another try may work; PictureNotUsableError or DetectorAnswerError where
+        none will.
         """

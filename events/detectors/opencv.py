@@ -4,21 +4,16 @@ Source: Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection"
 that OpenCV ships. docs/detection.md has the figures behind the numbers here.
 """
 
-import io
 import math
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from django.conf import settings
-from PIL import Image, ImageOps
 
 from events.detectors.base import FoundObject, Picture
+from events.detectors.frames import Box, Pixels, clip, decode_upright
 from events.exceptions import PictureNotUsableError
-
-Pixels = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 WORK_PIXELS = 960 * 720
 """Every picture is scaled to about this many pixels, so that the time a picture takes is the same for all."""
@@ -78,7 +73,7 @@ class OpenCvDetector:
         to_frame = (frame_width / work.shape[1], frame_height / work.shape[0])
         found = []
         for box, weight in _without_doubles(zip(boxes, np.ravel(weights), strict=True)):
-            whole = _clip(_scaled(_trimmed(box), to_frame), frame_width, frame_height)
+            whole = clip(_scaled(_trimmed(box), to_frame), width=frame_width, height=frame_height)
             if whole is None:
                 continue
             attributes: dict[str, Any] = {"weight": round(weight, 3)}
@@ -104,22 +99,8 @@ class OpenCvDetector:
 
 def _decode(data: bytes) -> tuple[Pixels, tuple[int, int]]:
     """Give the upright picture in BGR, perhaps smaller than it is, and its true width and height."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > settings.MAX_IMAGE_PIXELS:
-                raise PictureNotUsableError(f"The picture has more than {settings.MAX_IMAGE_PIXELS} pixels")
-            scale = min(1.0, math.sqrt(WORK_PIXELS / (width * height)))
-            # JPEG decodes straight to a half, a quarter or an eighth: never below the size that is wanted.
-            image.draft("RGB", (math.ceil(width * scale), math.ceil(height * scale)))
-            upright = ImageOps.exif_transpose(image.convert("RGB"))
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except PictureNotUsableError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureNotUsableError(f"The picture cannot be decoded: {error}") from error
-    pixels = np.asarray(upright, dtype=np.uint8)[:, :, ::-1]
-    return np.ascontiguousarray(pixels), (height, width) if turned else (width, height)
+    pixels, size = decode_upright(data, scale_of=lambda width, height: math.sqrt(WORK_PIXELS / (width * height)))
+    return np.ascontiguousarray(pixels[:, :, ::-1]), size
 
 
 def _work_scale(pixels: Pixels) -> float:
@@ -164,12 +145,6 @@ def _trimmed(box: Box) -> Box:
 
 def _scaled(box: Box, factors: tuple[float, float]) -> Box:
     return box[0] * factors[0], box[1] * factors[1], box[2] * factors[0], box[3] * factors[1]
-
-
-def _clip(box: Box, frame_width: int, frame_height: int) -> tuple[int, int, int, int] | None:
-    left, top = max(round(box[0]), 0), max(round(box[1]), 0)
-    right, bottom = min(round(box[0] + box[2]), frame_width), min(round(box[1] + box[3]), frame_height)
-    return (left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
 def _grey(pixels: Pixels) -> npt.NDArray[np.int16]:

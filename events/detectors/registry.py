@@ -1,4 +1,8 @@
-"""Which detector looks at the pictures: the setting `DETECTOR` names one of ours, or a class by dotted path."""
+"""Which detector looks at the pictures: the setting `DETECTOR` names one of ours, or a class by dotted path.
+
+A camera may name another one that is configured; ours are `opencv`, `onnx` (with `ONNX_MODEL`) and `http` (with
+`DETECTOR_URL`).
+"""
 
 from functools import cache
 
@@ -6,20 +10,33 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from cameras.detector_choice import configured_detectors, missing_setting
 from events.detectors.base import Detector
+from siteadmin.core.exceptions import DetectorUnavailableError
 
-DETECTORS = {"opencv": "events.detectors.opencv.OpenCvDetector"}
+DETECTORS = {
+    "opencv": "events.detectors.opencv.OpenCvDetector",
+    "onnx": "events.detectors.onnx.OnnxDetector",
+    "http": "events.detectors.http.HttpDetector",
+}
 
 
-def get_detector() -> Detector:
-    """Give the configured detector, made once a process."""
-    return _make(settings.DETECTOR)
+def get_detector(name: str = "") -> Detector:
+    """Give this detector, or the site's, made once a process; DetectorUnavailableError where it is not configured."""
+    name = name or settings.DETECTOR
+    if name not in configured_detectors():
+        raise DetectorUnavailableError(f"The detector '{name}' is not configured")
+    return _make(name)
 
 
 def check_setting() -> None:
     """Raise ImproperlyConfigured where `DETECTOR` names no detector; ours are believed without importing them."""
     if settings.DETECTOR not in DETECTORS:
         _load(settings.DETECTOR)
+        return
+    missing = missing_setting(settings.DETECTOR)
+    if missing:
+        raise ImproperlyConfigured(f"DETECTOR is {settings.DETECTOR}, which needs {missing}")
 
 
 @cache

@@ -133,6 +133,21 @@ DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, mini
 DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
 OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 DETECTOR = env.text("DETECTOR", "opencv")
+DETECTOR_URL = env.url("DETECTOR_URL", default="", schemes=("http", "https"))
+DETECTOR_PROTOCOL = env.choice("DETECTOR_PROTOCOL", default="deepstack", choices=("deepstack", "json"))
+DETECTOR_TIMEOUT = env.seconds("DETECTOR_TIMEOUT_SECONDS", default=10, minimum=0.1, maximum=60)
+ONNX_MODEL = env.optional_path("ONNX_MODEL")
+ONNX_LABELS = env.optional_path("ONNX_LABELS")
+ONNX_DEVICE = env.choice("ONNX_DEVICE", default="cpu", choices=("cpu", "cuda"))
+STILL_OBJECT_TYPES = env.words("STILL_OBJECT_TYPES") or [
+    "bicycle",
+    "boat",
+    "bus",
+    "car",
+    "motorcycle",
+    "train",
+    "truck",
+]
 
 # Who judges closed events, and who adds to detections
 

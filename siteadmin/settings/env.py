@@ -72,6 +72,18 @@ class Env:
         value = self.text(name)
         return (ROOT / Path(value).expanduser()).absolute() if value else default
 
+    def optional_path(self, name: str) -> Path | None:
+        """Read a path that may be missing; a relative one counts from the project's root."""
+        return self.path(name, default=ROOT) if self.text(name) else None
+
+    def choice(self, name: str, *, default: str, choices: tuple[str, ...]) -> str:
+        """Read one of these words."""
+
+        def parse(value: str) -> str:
+            return choices[choices.index(value.lower())]
+
+        return self._read(name, default, parse, takes=" or ".join(choices))
+
     def timezone(self, name: str, *, default: str) -> str:
         """Read the name of an IANA time zone."""
 
