@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from alerts import tasks
 from alerts.choices import AlertStatus
 from alerts.models import Channel, Delivery
 from alerts.results import DeliveryResult
@@ -80,6 +81,14 @@ def test_delivering_costs_the_same_statements(hook: Channel) -> None:
 
     with assert_query_count("deliver a webhook"):
         deliver(delivery.pk)
+
+
+def test_task_answers_with_the_result(hook: Channel) -> None:
+    delivery = delivery_to(hook)
+
+    result = tasks.deliver.apply(args=(delivery.pk,)).get()
+
+    assert isinstance(result, DeliveryResult) and result.all_successful
 
 
 def test_unknown_delivery_is_nothing_to_do() -> None:
