@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from events.exceptions import ModelNotUsableError
+from siteadmin.core.clean import clean_text
 
 LONGEST_LABEL = 64
 _COCO = """
@@ -22,7 +23,7 @@ COCO = tuple(name.replace("_", " ") for name in _COCO.split())
 
 def clean_label(label: object) -> str:
     """Give a label as an object type: in lower case; empty where nothing is left of it."""
-    return " ".join(str(label).replace("\x00", "").lower().split())[:LONGEST_LABEL]
+    return " ".join(clean_text(str(label)).lower().split())[:LONGEST_LABEL]
 
 
 def read_labels(path: Path) -> list[str]:
