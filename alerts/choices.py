@@ -54,7 +54,7 @@ class Decision(models.TextChoices):
     FIRED = "fired"
     DUPLICATE = "duplicate"
     SUPPRESSED = "suppressed"
-    NOT_YET = "not_yet"
+    NOT_YET = "not_yet", "Not yet"
 
 
 class ChannelKind(models.TextChoices):

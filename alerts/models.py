@@ -71,9 +71,15 @@ class AlertRule(models.Model):
     zone_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     schedule = models.JSONField(null=True, blank=True, help_text='{"days", "start", "end", "timezone"} or empty.')
 
-    dedup_key_template = models.CharField(max_length=200, default=DEFAULT_DEDUP_TEMPLATE)
+    dedup_key_template = models.CharField(
+        max_length=200,
+        default=DEFAULT_DEDUP_TEMPLATE,
+        help_text="Alerts with the same key share a cooldown; takes {camera_id}, {rule_id}, {object_type}, {zone}.",
+    )
     cooldown_seconds = models.PositiveIntegerField(
-        default=DEFAULT_COOLDOWN_SECONDS, validators=[MaxValueValidator(MAX_COOLDOWN_SECONDS)]
+        default=DEFAULT_COOLDOWN_SECONDS,
+        validators=[MaxValueValidator(MAX_COOLDOWN_SECONDS)],
+        help_text="How long after an alert the next ones count as its duplicates; 0: none do.",
     )
     channels = models.ManyToManyField(Channel, blank=True, related_name="rules")
     demo = models.BooleanField(default=False, editable=False)
@@ -114,9 +120,9 @@ class Alert(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     delivered_at = models.DateTimeField(null=True, blank=True)
-    acknowledged_by = models.CharField(max_length=200, blank=True, help_text="A user, or an API key as key:NAME.")
+    acknowledged_by = models.CharField(max_length=200, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
-    dismissed_by = models.CharField(max_length=200, blank=True, help_text="A user, or an API key as key:NAME.")
+    dismissed_by = models.CharField(max_length=200, blank=True)
     dismissed_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1, help_text="Counts people's changes alone.")

@@ -45,6 +45,7 @@ class AlertAdmin(BaseAdmin):
         "camera",
         "event_link",
         "conditions",
+        "note",
         "suppression_reason",
         "created_at",
         "delivered_at",
@@ -54,7 +55,6 @@ class AlertAdmin(BaseAdmin):
         "acknowledged_at",
         "dismissed_by",
         "dismissed_at",
-        "note",
         "dedup_key",
     ]
     readonly_fields: ClassVar = [name for name in fields if name != "note"]
