@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cameras.choices import SnapshotState, TimerPictures, Trigger
+from cameras.choices import CameraStatus, SnapshotState, TimerPictures, Trigger
 from cameras.ingest.clock import choose_captured_at, format_stated
 from cameras.ingest.decode import DecodedPicture, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, read_name
@@ -37,6 +37,7 @@ from siteadmin.core.pipeline import Step, dispatch
 logger = structlog.get_logger(__name__)
 
 LONGEST_NAME = 255
+SEEN_AT_MOST_EVERY = timedelta(seconds=1)
 CHANGED = "The file changed while it was read."
 
 
@@ -245,7 +246,7 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
     try:
         with transaction.atomic():
             Snapshot.objects.insert(snapshot)
-            Camera.objects.note_seen(camera.pk, seen_at=upload.seen_at)
+            _note_seen(upload)
             if snapshot.state == SnapshotState.RECEIVED:
                 dispatch(Step.DETECT, snapshot.pk)
     except IntegrityError:
@@ -257,10 +258,18 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
     return IntakeResult(outcome, snapshot_id=snapshot.pk, camera_id=camera.pk, reason=snapshot.error)
 
 
+def _note_seen(upload: _Upload) -> None:
+    """Note that the camera showed itself; in a burst once a second, so that its pictures do not queue for its row."""
+    camera = upload.camera
+    is_fresh = camera.last_seen_at is not None and timezone.now() - camera.last_seen_at < SEEN_AT_MOST_EVERY
+    if upload.seen_at is not None or not is_fresh or camera.status != CameraStatus.ONLINE:
+        Camera.objects.note_seen(camera.pk, seen_at=upload.seen_at)
+
+
 def _find(upload: _Upload, sha256: str, stated: datetime | None) -> IntakeResult | None:
     """Give the outcome of an upload that was taken before, or None."""
     known = Snapshot.objects.get_by_identity(camera_id=upload.camera.pk, sha256=sha256, stated_at=format_stated(stated))
     if known is None:
         return None
-    Camera.objects.note_seen(upload.camera.pk, seen_at=upload.seen_at)
+    _note_seen(upload)
     return IntakeResult(IntakeOutcome.DUPLICATE, snapshot_id=known.pk, camera_id=known.camera_id, reason=known.error)
