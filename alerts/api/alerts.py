@@ -25,6 +25,8 @@ class AlertSerializer(StrictModelSerializer[Alert]):
     """An alert; the pipeline writes it, people acknowledge or dismiss it."""
 
     matched_conditions = serializers.ListField(child=serializers.CharField(), read_only=True)
+    acknowledged_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
+    dismissed_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
 
     class Meta:
         model = Alert
