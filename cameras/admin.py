@@ -10,8 +10,9 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
 from cameras import services
+from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
-from cameras.models import Camera, Snapshot, Zone
+from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
 
@@ -41,10 +42,19 @@ class CameraForm(forms.ModelForm[Camera]):
             "offline_after_seconds",
             "timer_pictures",
             "retention_days",
+            "detector",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "detector" in self.fields:
+            names = configured_detectors()
+            # A choice that is no longer configured stays to be seen, and is refused on saving.
+            kept = [self.instance.detector] if self.instance.detector not in ("", *names) else []
+            choices = [("", f"The site's ({names[0]})"), *((name, name) for name in [*names, *kept])]
+            self.fields["detector"] = forms.ChoiceField(
+                choices=choices, required=False, help_text=self.fields["detector"].help_text
+            )
         for name, hint in (("id", "Empty: made from the name."), ("folder_path", "Empty: the id.")):
             if name in self.fields:
                 self.fields[name].required = False
@@ -73,12 +83,30 @@ class ZoneInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
     fields = ("name", "zone_type", "coordinates", "color", "enabled", "priority")
 
 
+class MaskInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    """The masks of a camera, on its page."""
+
+    model = Mask
+    extra = 0
+    tab = True
+    fields = ("name", "coordinates", "object_types", "enabled")
+
+
+class DetectionLimitInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    """What an object must be to count on this camera."""
+
+    model = DetectionLimit
+    extra = 0
+    tab = True
+    fields = ("object_type", "ignored", "min_confidence", "min_area", "max_area")
+
+
 @admin.register(Camera)
 class CameraAdmin(BaseAdmin):
     """Cameras; deleting is undone by restoring."""
 
     form = CameraForm
-    inlines = (ZoneInline,)
+    inlines = (ZoneInline, MaskInline, DetectionLimitInline)
     list_display = ("picture", "name", "id", "status", "last_seen_at", "folder_path", "demo", "deleted_at")
     list_display_links = ("name",)
     list_filter = ("status", ("deleted_at", admin.EmptyFieldListFilter), "demo")
@@ -141,6 +169,28 @@ class ZoneAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     list_filter = ("zone_type", "enabled", "camera")
     list_select_related = ("camera",)
     search_fields = ("name", "camera__name")
+    autocomplete_fields = ("camera",)
+
+
+@admin.register(Mask)
+class MaskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Masks of all cameras."""
+
+    list_display = ("name", "camera", "object_types", "enabled")
+    list_filter = ("enabled", "camera")
+    list_select_related = ("camera",)
+    search_fields = ("name", "camera__name")
+    autocomplete_fields = ("camera",)
+
+
+@admin.register(DetectionLimit)
+class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Limits of all cameras and of single ones."""
+
+    list_display = ("__str__", "ignored", "min_confidence", "min_area", "max_area")
+    list_filter = ("camera", "ignored")
+    list_select_related = ("camera",)
+    search_fields = ("object_type", "camera__name")
     autocomplete_fields = ("camera",)
 
 

@@ -4,7 +4,8 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.validators import MinValueValidator, RegexValidator
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -18,7 +19,14 @@ from cameras.choices import (
     Trigger,
     ZoneType,
 )
-from cameras.repositories import CameraRepository, SnapshotRepository, ZoneRepository
+from cameras.detector_choice import validate_detector
+from cameras.repositories import (
+    CameraRepository,
+    DetectionLimitRepository,
+    MaskRepository,
+    SnapshotRepository,
+    ZoneRepository,
+)
 from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
 
@@ -45,6 +53,12 @@ class Camera(models.Model):
     offline_after_seconds = models.PositiveIntegerField(default=SILENT_AFTER_SECONDS, validators=[MinValueValidator(1)])
 
     timer_pictures = models.CharField(max_length=16, choices=TimerPictures.choices, default=TimerPictures.SKIP)
+    detector = models.CharField(
+        max_length=128,
+        blank=True,
+        validators=[validate_detector],
+        help_text="Who looks at its pictures; empty: the site's.",
+    )
     retention_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="Days to keep pictures and events; 0: for ever; empty: the site's."
     )
@@ -98,6 +112,76 @@ class Zone(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Mask(models.Model):
+    """A polygon on a camera's picture in which objects are not seen, by their box's bottom centre."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="masks")
+    name = models.CharField(max_length=100)
+    coordinates = models.JSONField(
+        validators=[validate_polygon],
+        help_text="[[x, y], ...], at least three points, each 0-1, not self-crossing.",
+    )
+    object_types = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, help_text="Only these types; empty: all."
+    )
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[MaskRepository] = MaskRepository()
+
+    class Meta:
+        ordering = ["camera_id", "name", "id"]
+        constraints = [models.UniqueConstraint(fields=["camera", "name"], name="mask_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+SHARE = [MinValueValidator(0), MaxValueValidator(1)]
+
+
+class DetectionLimit(models.Model):
+    """What an object must be to count, by camera and type; of several that fit, the closest says each thing.
+
+    Closest first: this camera and this type, this camera, this type, everything.
+    """
+
+    camera = models.ForeignKey(
+        Camera,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="detection_limits",
+        help_text="Empty: every camera.",
+    )
+    object_type = models.CharField(max_length=64, blank=True, help_text="As the detector names it; empty: every type.")
+    ignored = models.BooleanField(null=True, blank=True, help_text="Yes: such objects are never recorded.")
+    min_confidence = models.FloatField(null=True, blank=True, validators=SHARE)
+    min_area = models.FloatField(null=True, blank=True, validators=SHARE, help_text="Share of the picture, 0-1.")
+    max_area = models.FloatField(null=True, blank=True, validators=SHARE, help_text="Share of the picture, 0-1.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[DetectionLimitRepository] = DetectionLimitRepository()
+
+    class Meta:
+        ordering = ["camera_id", "object_type", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["camera", "object_type"], nulls_distinct=False, name="detection_limit_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(min_area=None)
+                | models.Q(max_area=None)
+                | models.Q(min_area__lte=models.F("max_area")),
+                name="detection_limit_areas",
+                violation_error_message="The smallest area is above the largest.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_type or 'Everything'} on {self.camera_id or 'every camera'}"
 
 
 class Snapshot(Claimable):

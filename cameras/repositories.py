@@ -26,7 +26,7 @@ from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from cameras.models import Camera, Snapshot, Zone
+    from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
 
 HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
 """Snapshots whose picture decodes."""
@@ -155,6 +155,52 @@ class ZoneRepository(_ZoneRepository["Zone"]):
     def insert(self, zone: "Zone") -> None:
         """Write a new zone; IntegrityError where the camera has one of this name."""
         zone.save(force_insert=True, using=self.db)
+
+
+class MaskQuerySet(RepositoryQuerySet["Mask"]):
+    """Reads that chain."""
+
+    def enabled(self) -> Self:
+        """Leave out masks that are switched off."""
+        return self.filter(enabled=True)
+
+    def for_camera(self, camera_id: str) -> Self:
+        """Keep one camera's masks."""
+        return self.filter(camera_id=camera_id)
+
+
+_MaskRepository = Repository.from_queryset(MaskQuerySet)
+
+
+class MaskRepository(_MaskRepository["Mask"]):
+    """Look-ups and writes of masks."""
+
+    def insert(self, mask: "Mask") -> None:
+        """Write a new mask; IntegrityError where the camera has one of this name."""
+        mask.save(force_insert=True, using=self.db)
+
+
+class DetectionLimitQuerySet(RepositoryQuerySet["DetectionLimit"]):
+    """Reads that chain."""
+
+    def of_active_cameras(self) -> Self:
+        """Leave out those of deleted cameras."""
+        return self.filter(camera__deleted_at=None)
+
+    def concerning(self, camera_id: str | None) -> Self:
+        """Keep those of every camera, and of this one where it is given."""
+        return self.filter(Q(camera_id=None) | Q(camera_id=camera_id))
+
+
+_DetectionLimitRepository = Repository.from_queryset(DetectionLimitQuerySet)
+
+
+class DetectionLimitRepository(_DetectionLimitRepository["DetectionLimit"]):
+    """Look-ups and writes of detection limits."""
+
+    def insert(self, limit: "DetectionLimit") -> None:
+        """Write a new one; IntegrityError where this camera and type have one."""
+        limit.save(force_insert=True, using=self.db)
 
 
 class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):

@@ -16,6 +16,13 @@ class CameraFilter(StrictFilterSet):
         return cameras.with_text(value)
 
 
+class DetectionLimitFilter(StrictFilterSet):
+    """By camera and object type."""
+
+    camera = MultiValueFilter(field_name="camera_id")
+    object_type = MultiValueFilter(field_name="object_type")
+
+
 class SnapshotFilter(StrictFilterSet):
     """By camera, state, trigger and time of capture."""
 

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cameras.models import Camera, Snapshot, Zone
+from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
 from siteadmin.core.filters import parse_instant
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 
@@ -28,6 +28,7 @@ class CameraSerializer(StrictModelSerializer[Camera]):
             "offline_after_seconds",
             "timer_pictures",
             "retention_days",
+            "detector",
             "demo",
             "created_at",
             "deleted_at",
@@ -67,6 +68,27 @@ class ZoneSerializer(StrictModelSerializer[Zone]):
         model = Zone
         fields = ("id", "name", "zone_type", "coordinates", "color", "enabled", "priority")
         extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
+
+
+class MaskSerializer(StrictModelSerializer[Mask]):
+    """A part of a camera's picture in which objects are not seen."""
+
+    coordinates = CoordinatesField(validators=Mask._meta.get_field("coordinates").validators)
+
+    class Meta:
+        model = Mask
+        fields = ("id", "name", "coordinates", "object_types", "enabled")
+        extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
+
+
+class DetectionLimitSerializer(StrictModelSerializer[DetectionLimit]):
+    """What an object must be to count; `camera` null: on every camera, `object_type` empty: of every type."""
+
+    class Meta:
+        model = DetectionLimit
+        fields = ("id", "camera", "object_type", "ignored", "min_confidence", "min_area", "max_area")
+        # Whether there is one already is decided by the database and answered as a conflict.
+        validators: ClassVar[list[Any]] = []
 
 
 class SnapshotSerializer(StrictModelSerializer[Snapshot]):

@@ -99,7 +99,7 @@ class ZoneViewSet(CrudViewSet[Zone]):
     @cached_property
     def camera(self) -> Camera:
         """The camera of the address, if it may be seen."""
-        return _visible_camera(self)
+        return visible_camera(self)
 
     def get_rows(self) -> QuerySet[Zone]:
         if getattr(self, "swagger_fake_view", False):
@@ -146,7 +146,7 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
 
         One that is no whole picture is kept as a failed snapshot and answered 400; `details` name it.
         """
-        camera = _visible_camera(self)
+        camera = visible_camera(self)
         serializer = UploadSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         file = serializer.validated_data["file"]
@@ -183,7 +183,7 @@ class SnapshotViewSet(ReadViewSet[Snapshot]):
         return _picture(request, self.get_object(), immutable=True)
 
 
-def _visible_camera(view: BaseViewSet[Any]) -> Camera:
+def visible_camera(view: BaseViewSet[Any]) -> Camera:
     """Give the camera of the address; CameraNotFoundError where there is none, or none to be seen."""
     camera_id = view.kwargs["camera_id"]
     may_see = view.access.camera_ids is None or camera_id in view.access.camera_ids

@@ -10,14 +10,19 @@ from cameras.services.cameras import (
     update_camera,
 )
 from cameras.services.intake import accept_picture, accept_upload, parts_below_root
-from cameras.services.zones import create_zone, delete_zone, update_zone
+from cameras.services.limits import create_detection_limit, delete_detection_limit, update_detection_limit
+from cameras.services.zones import create_mask, create_zone, delete_mask, delete_zone, update_mask, update_zone
 
 __all__ = [
     "accept_picture",
     "accept_upload",
     "create_camera",
+    "create_detection_limit",
+    "create_mask",
     "create_zone",
     "delete_camera",
+    "delete_detection_limit",
+    "delete_mask",
     "delete_zone",
     "find_or_create_camera",
     "mark_silent_cameras",
@@ -25,5 +30,7 @@ __all__ = [
     "parts_below_root",
     "restore_camera",
     "update_camera",
+    "update_detection_limit",
+    "update_mask",
     "update_zone",
 ]

@@ -110,6 +110,20 @@ class ZoneNotFoundError(NotFoundError):
     resource = "zone"
 
 
+class MaskNotFoundError(NotFoundError):
+    """No mask of this camera has this id."""
+
+    default_error_code = "MASK_NOT_FOUND"
+    resource = "mask"
+
+
+class DetectionLimitNotFoundError(NotFoundError):
+    """No detection limit has this id."""
+
+    default_error_code = "DETECTION_LIMIT_NOT_FOUND"
+    resource = "detection limit"
+
+
 class SnapshotNotFoundError(NotFoundError):
     """No snapshot has this id."""
 
@@ -171,6 +185,13 @@ class DeadLetterNotFoundError(NotFoundError):
 
     default_error_code = "DEAD_LETTER_NOT_FOUND"
     resource = "dead letter"
+
+
+class PromptNotFoundError(NotFoundError):
+    """No prompt has this name, or it has no such version."""
+
+    default_error_code = "PROMPT_NOT_FOUND"
+    resource = "prompt"
 
 
 class ConflictError(SecurityIntelligenceError):

@@ -80,6 +80,8 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.NotFoundError: ("The address is wrong, or the thing was deleted.", "Check the address and the id."),
     exceptions.CameraNotFoundError: _GONE,
     exceptions.ZoneNotFoundError: _GONE,
+    exceptions.MaskNotFoundError: _GONE,
+    exceptions.DetectionLimitNotFoundError: _GONE,
     exceptions.SnapshotNotFoundError: _GONE,
     exceptions.EventNotFoundError: _GONE,
     exceptions.DetectionNotFoundError: _GONE,
@@ -92,6 +94,7 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.ChannelNotFoundError: _GONE,
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
+    exceptions.PromptNotFoundError: ("The name is wrong, or the version was never written.", "Look at /api/prompts."),
     exceptions.ConflictError: (
         "Another row depends on this one, or what is stored does not allow the change.",
         "Read the present state and decide anew.",

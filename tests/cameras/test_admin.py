@@ -10,7 +10,8 @@ from tests.factories import CameraFactory, SnapshotFactory, UserFactory, ZoneFac
 
 pytestmark = pytest.mark.django_db
 
-NO_ZONES = {"zones-TOTAL_FORMS": "0", "zones-INITIAL_FORMS": "0"}
+INLINES = ("zones", "masks", "detection_limits")
+NO_ZONES = {f"{name}-{part}": "0" for name in INLINES for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
 FORM = {
     "name": "Front Door",
     "id": "",

@@ -86,7 +86,7 @@ def test_taken_name_id_or_folder_is_a_conflict(operator: APIClient, body: dict[s
         ({"name": "a", "offline_after_seconds": 0}, "offline_after_seconds"),
         ({"name": "a", "retention_days": -1}, "retention_days"),
         ({"name": "a", "timer_pictures": "maybe"}, "timer_pictures"),
-        ({"name": "a", "detector": "opencv"}, "detector"),
+        ({"name": "a", "detector": "onnx"}, "detector"),
         ({"name": "a", "colour": "red"}, "colour"),
     ],
 )
