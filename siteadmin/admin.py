@@ -25,7 +25,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class SiteUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class SiteUserAdmin(UserAdmin[User], ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """People; their group gives them their role."""
 
     form = UserChangeForm
@@ -35,7 +35,7 @@ class SiteUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is u
 
 
 @admin.register(Group)
-class SiteGroupAdmin(GroupAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+class SiteGroupAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Groups; those named after a role give it."""
 
 

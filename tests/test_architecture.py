@@ -22,7 +22,7 @@ SOURCES = sorted(
 )
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 RAW_QUERY = re.compile(
-    r"\.objects\s*\.(filter|exclude|get|raw|extra|update|create|bulk_create|bulk_update|annotate|aggregate|all|values)\("
+    r"\.objects\s*\.(filter|exclude|get|raw|extra|update|create|bulk_create|bulk_update|annotate|aggregate|values)\("
 )
 # Set-up code that speaks to Django's own models, which have no repository of ours.
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models() if not model._meta.auto_created]

@@ -40,7 +40,8 @@ def draw_picture(scene: Scene, *, progress: float | None, seed: int) -> Picture:
         _draw_figure(picture, x=x, feet=HEIGHT - 60, height=scene.figure_height, stride=progress * 9)
     blurred = cv2.GaussianBlur(picture, (5, 5), 0)
     noise = random.normal(float(random.uniform(-3, 3)), 4, blurred.shape)
-    return np.clip(blurred + noise, 0, 255).astype(np.uint8)
+    drawn: Picture = np.clip(blurred + noise, 0, 255).astype(np.uint8)
+    return drawn
 
 
 def _draw_background(scene: Scene) -> Picture:
