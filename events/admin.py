@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cameras.models import Zone
+from events.admin_analysis import analysis_panel
 from events.choices import RiskLevel
 from events.models import Detection, Event
 from events.services import review
@@ -67,7 +68,7 @@ class DeletedFilter(admin.SimpleListFilter):
 class EventAdmin(BaseAdmin):
     """Events; `extra_panels` of other apps stand below the detections, each made from the event."""
 
-    extra_panels: ClassVar[list[Callable[[Event], SafeString]]] = []
+    extra_panels: ClassVar[list[Callable[[Event], SafeString]]] = [analysis_panel]
 
     form = EventForm
     change_form_before_template = "events/admin_event.html"
@@ -130,7 +131,7 @@ class EventAdmin(BaseAdmin):
                 "detections": rows[:DETECTIONS_SHOWN],
                 "zones": Zone.objects.get_many(event.zones),
                 "risk_badge": risk_badge(event),
-                "panels": [panel(event) for panel in self.extra_panels],
+                "panels": [panel for panel in (make(event) for make in self.extra_panels) if panel],
             }
         answer: HttpResponseBase = super().change_view(request, object_id, form_url, context)
         return answer

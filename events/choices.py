@@ -9,6 +9,12 @@ EVALUATE_LEASE = timedelta(seconds=60)
 
 BEFORE_WITHIN = timedelta(minutes=2)
 """How old a camera's previous picture may be for motion; later, light and shadows have moved as well."""
+STILL_OVERLAP = 0.8
+"""Overlap (IoU) of two boxes from which on what they show has not moved; a detector's boxes tremble by less."""
+STILL_LOOKS = 3
+"""How many of a camera's pictures next to one may miss a still object: detectors miss one now and then."""
+STILL_WITHIN = timedelta(hours=24)
+"""How far apart two pictures of a still object may be."""
 GROUPING_LOCK = 0x45564E54
 """First half of the advisory lock under which a camera's detections are grouped ("EVNT"); the second is the camera."""
 CLOSE_AT_ONCE = 500
@@ -21,6 +27,22 @@ RETENTION_RUN = timedelta(seconds=60)
 """How long one run of retention goes on, below every task's time limit; the next, an hour later, continues."""
 REPETITION_LOOKBACK = timedelta(hours=2)
 """How far back earlier events of a camera count for a score."""
+ANALYZE_PROMPT = "analyze"
+"""The name of the prompt under which closed events are judged."""
+ANALYZE_MAX_ATTEMPTS = 2
+"""One retry: what a model could not answer twice it hardly will, and the built-in score stands."""
+ENRICH_MAX_ATTEMPTS = 3
+SERVICE_RETRY_BASE = timedelta(seconds=5)
+"""The first pause before an analyzer or an enrichment service is asked again."""
+SERVICE_PATIENCE = timedelta(hours=1)
+"""How long work waits behind an open breaker before it fails: what comes later helps nobody any more."""
+LEASE_MARGIN = timedelta(seconds=60)
+"""What a worker may need beyond the service's own time limit: reading and scaling pictures, writing the answer."""
+LONGEST_PROMPT = 20_000
+"""Signs of a prompt: more than fits the context of small models."""
+MOST_PICTURES = 3
+PICTURE_WIDTH = 768
+"""Pictures for a model: few and small, as each costs it seconds."""
 
 MEDIUM_FROM, HIGH_FROM, CRITICAL_FROM = 30, 60, 85
 """Lowest scores of the levels above low."""
@@ -33,6 +55,15 @@ class RiskLevel(models.TextChoices):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+    @classmethod
+    def of_score(cls, score: int) -> "RiskLevel":
+        """Give the level of a score, as the database derives it."""
+        if score >= CRITICAL_FROM:
+            return cls.CRITICAL
+        if score >= HIGH_FROM:
+            return cls.HIGH
+        return cls.MEDIUM if score >= MEDIUM_FROM else cls.LOW
 
 
 class EventState(models.TextChoices):
@@ -47,4 +78,14 @@ class ScoredBy(models.TextChoices):
 
     NOBODY = ""
     BUILTIN = "builtin"
+    LLM = "llm"
     PERSON = "person"
+
+
+class WorkState(models.TextChoices):
+    """waiting -> done, failed (for good, with the reason) or skipped (nobody is to be asked any more)."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"

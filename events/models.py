@@ -11,7 +11,8 @@ from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Now
 
 from cameras.models import Camera, Snapshot
-from events.choices import CRITICAL_FROM, HIGH_FROM, MEDIUM_FROM, EventState, RiskLevel, ScoredBy
+from events.analysis_repositories import AnalysisRepository, EnrichmentRepository, PromptVersionRepository
+from events.choices import CRITICAL_FROM, HIGH_FROM, MEDIUM_FROM, EventState, RiskLevel, ScoredBy, WorkState
 from events.repositories import DetectionRepository, EventRepository
 from siteadmin.core.claims import Claimable
 
@@ -154,3 +155,82 @@ class Detection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.object_type} {self.confidence:.2f}"
+
+
+class PromptVersion(models.Model):
+    """One version of a prompt; the newest is the active one, and none is ever changed."""
+
+    name = models.CharField(max_length=64)
+    version = models.PositiveIntegerField()
+    text = models.TextField()
+    note = models.CharField(max_length=500, blank=True, help_text="Why it was written.")
+    is_active = models.BooleanField(default=True, editable=False)
+    created_by = models.CharField(max_length=200, blank=True, editable=False, help_text="Empty: it came with the site.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[PromptVersionRepository] = PromptVersionRepository()
+
+    class Meta:
+        ordering = ["name", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "version"], name="prompt_version_once"),
+            models.UniqueConstraint(fields=["name"], condition=Q(is_active=True), name="prompt_one_active"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class Analysis(Claimable):
+    """A closed event's judgement by the configured analyzer: waited for, and what became of it.
+
+    waiting -> done, failed or skipped; each time the event closes it waits anew.
+    """
+
+    event = models.OneToOneField(Event, primary_key=True, on_delete=models.CASCADE, related_name="analysis")
+    state = models.CharField(max_length=8, choices=WorkState.choices, default=WorkState.WAITING)
+    error = models.TextField(blank=True, help_text="Why the built-in score was kept.")
+    prompt_version = models.ForeignKey(
+        PromptVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="What it judged by."
+    )
+    model = models.CharField(max_length=200, blank=True)
+    score = models.PositiveSmallIntegerField(null=True, blank=True)
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[AnalysisRepository] = AnalysisRepository()
+
+    class Meta:
+        ordering = ["-requested_at", "-event_id"]
+        verbose_name_plural = "analyses"
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="analysis_due"),
+            models.Index(fields=["-requested_at", "-event_id"], name="analysis_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Analysis of event {self.event_id}"
+
+
+class Enrichment(Claimable):
+    """What one service was, or is to be, asked about one detection."""
+
+    detection = models.ForeignKey(Detection, on_delete=models.CASCADE, related_name="enrichments")
+    service = models.CharField(max_length=32)
+    state = models.CharField(max_length=8, choices=WorkState.choices, default=WorkState.WAITING)
+    error = models.TextField(blank=True)
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[EnrichmentRepository] = EnrichmentRepository()
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["detection", "service"], name="enrichment_once")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="enrichment_due"),
+            models.Index(fields=["-requested_at", "-id"], name="enrichment_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} of detection {self.detection_id}"

@@ -48,11 +48,13 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
 
     def for_api(self) -> Self:
         """Give what people see: visible, of cameras that are not deleted, with the name of who reviewed it."""
-        return self.visible().filter(camera__deleted_at=None).select_related("reviewed_by")
+        return self.visible().filter(camera__deleted_at=None).select_related("reviewed_by", "analysis__prompt_version")
 
     def deleted_too(self) -> Self:
         """Give the same and what was deleted, which can be restored."""
-        return self.filter(merged_into=None, camera__deleted_at=None).select_related("reviewed_by")
+        return self.filter(merged_into=None, camera__deleted_at=None).select_related(
+            "reviewed_by", "analysis__prompt_version"
+        )
 
     def with_picture(self) -> Self:
         """Fetch what its picture is made of along."""
@@ -159,6 +161,11 @@ class EventRepository(_EventRepository["Event"]):
         """Make an event wait for the rules again; False where there is none to be seen."""
         return bool(self.visible().filter(pk=event_id).update(**WAITS_AGAIN))
 
+    def lock_closed(self, event_id: int) -> bool:
+        """Lock an event for the caller's transaction; False where it is open again or no longer to be seen."""
+        rows = self.visible().filter(pk=event_id, state=EventState.CLOSED)
+        return bool(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+
     def lock_grouping(self, camera_id: str) -> None:
         """Let nobody else group this camera's detections until the transaction ends."""
         with connections[self.db].cursor() as cursor:
@@ -214,6 +221,7 @@ class EventRepository(_EventRepository["Event"]):
     def get_facts(self, event_ids: Sequence[int], *, lookback: timedelta) -> list[dict[str, Any]]:
         """Give what scoring needs of each event: camera, start, zones, objects by type, earlier events of the camera.
 
+        Events without detections are left out.
         An object's `at_once` is the highest number of its type on one picture; `most_at_once` that of all types.
         """
         which: dict[str, Any] = {"ids": list(event_ids), "lookback": lookback}
@@ -222,7 +230,7 @@ class EventRepository(_EventRepository["Event"]):
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         # Django leaves JSON of a bare cursor as text.
-        return [{**row, "objects": json.loads(row["objects"])} for row in rows]
+        return [{**row, "objects": json.loads(row["objects"])} for row in rows if row["objects"]]
 
     def write_scores(self, scores: Sequence[tuple[int, int, str, str]], *, scored_by: str) -> None:
         """Write id, score, summary and reasoning of each event; where a person scored, the summary alone."""
@@ -260,6 +268,11 @@ class DetectionQuerySet(RepositoryQuerySet["Detection"]):
         """Give what was seen on one picture, what is surest first."""
         return self.filter(snapshot_id=snapshot_id).order_by("-confidence", "id")
 
+    def with_pictures_of(self, event_id: int) -> Self:
+        """Give an event's detections that have a stored picture, what is surest first, with it."""
+        shown = self.filter(event_id=event_id, snapshot__isnull=False).exclude(snapshot__file="")
+        return shown.select_related("snapshot").order_by("-confidence", "id")
+
     def with_snapshot(self) -> Self:
         """Fetch the picture along."""
         return self.select_related("snapshot")
@@ -272,8 +285,12 @@ class DetectionRepository(_DetectionRepository["Detection"]):
     """Look-ups and writes of detections."""
 
     def on_snapshot(self) -> Exists:
-        """Give the condition that a snapshot of the outer query has detections."""
-        return Exists(self.filter(snapshot_id=OuterRef("pk")))
+        """Give the condition that a snapshot of the outer query has detections of an event."""
+        return Exists(self.filter(snapshot_id=OuterRef("pk"), event__isnull=False))
+
+    def of_types_on(self, snapshot_ids: Sequence[int], object_types: Iterable[str]) -> list["Detection"]:
+        """Give what of these types was seen on these pictures."""
+        return list(self.filter(snapshot_id__in=snapshot_ids, object_type__in=list(object_types)))
 
     def get_by_external_ids(self, camera_id: str, external_ids: Sequence[str]) -> dict[str, "Detection"]:
         """Give the camera's detections that have these external ids, by these."""

@@ -29,6 +29,39 @@ class DetectionRunResult:
     retry_in_seconds: float | None = None
 
 
+class AnalysisOutcome(StrEnum):
+    """What became of one question to an analyzer or an enrichment service."""
+
+    DONE = "done"
+    NOT_DUE = "not_due"
+    LEASE_LOST = "lease_lost"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class AnalysisResult:
+    """What the configured analyzer made of one closed event; without a score the built-in one stays."""
+
+    event_id: int
+    outcome: str
+    score: int | None = None
+    error: str | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class EnrichmentResult:
+    """What one service said about one detection: the names of the attributes that were added."""
+
+    enrichment_id: int
+    outcome: str
+    attributes: tuple[str, ...] = ()
+    error: str | None = None
+
+
 @register_result
 @dataclass(slots=True, frozen=True)
 class CloseResult:

@@ -1,19 +1,41 @@
 """The steps of this app as Celery runs them."""
 
+import math
+
 from celery import shared_task
+from django.conf import settings
 
 from cameras.choices import DETECT_SOFT_TIME_LIMIT, DETECT_TIME_LIMIT
-from events.results import CloseResult, DetectionRunResult, RetentionResult
+from events.choices import LEASE_MARGIN
+from events.results import AnalysisResult, CloseResult, DetectionRunResult, EnrichmentResult, RetentionResult
 from events.services import retention
+from events.services.assessment import analyze_event
 from events.services.closing import close_idle_events
 from events.services.detection import detect_snapshot
+from events.services.enrichment import enrich_detection
 from siteadmin.core.pipeline import Step
+
+ANALYZE_SOFT_LIMIT = math.ceil((settings.LLM_TIMEOUT + LEASE_MARGIN / 2).total_seconds())
+ANALYZE_LIMIT = math.ceil((settings.LLM_TIMEOUT + LEASE_MARGIN).total_seconds())
+"""Above the analyzer's own time limit, which ends the exchange; not above the lease."""
 
 
 @shared_task(name=Step.DETECT.value, soft_time_limit=DETECT_SOFT_TIME_LIMIT, time_limit=DETECT_TIME_LIMIT)
 def detect(snapshot_id: int) -> DetectionRunResult:
     """Look at one snapshot."""
     return detect_snapshot(snapshot_id)
+
+
+@shared_task(name=Step.ENRICH.value)
+def enrich(enrichment_id: int) -> EnrichmentResult:
+    """Ask one service about one detection."""
+    return enrich_detection(enrichment_id)
+
+
+@shared_task(name=Step.ANALYZE.value, soft_time_limit=ANALYZE_SOFT_LIMIT, time_limit=ANALYZE_LIMIT)
+def analyze(event_id: int) -> AnalysisResult:
+    """Ask the configured analyzer about one closed event."""
+    return analyze_event(event_id)
 
 
 @shared_task(name="events.close_idle")

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from events.choices import RiskLevel
-from events.models import Detection, Event
+from events.models import Analysis, Detection, Event
 from events.services.bulk import ExternalDetection
 from siteadmin.core.filters import LARGEST_ID, parse_instant
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
@@ -34,6 +34,17 @@ class FrameSerializer(StrictSerializer):
     height = serializers.IntegerField()
 
 
+class AnalysisSerializer(StrictModelSerializer[Analysis]):
+    """What the configured analyzer made of an event; `failed`: the built-in score was kept, for the reason given."""
+
+    prompt_version = serializers.IntegerField(source="prompt_version.version", default=None, read_only=True)
+
+    class Meta:
+        model = Analysis
+        fields = ("state", "error", "prompt_version", "model", "score", "requested_at", "finished_at")
+        read_only_fields = fields
+
+
 class EventSerializer(StrictModelSerializer[Event]):
     """An event; `version` is what the change was made on, where it shall not undo another's."""
 
@@ -45,6 +56,7 @@ class EventSerializer(StrictModelSerializer[Event]):
     reviewed_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
     notes = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTES, required=False)
     version = serializers.IntegerField(min_value=1, required=False)
+    analysis = serializers.SerializerMethodField(help_text="Null where no analyzer was, or is to be, asked.")
 
     class Meta:
         model = Event
@@ -68,6 +80,7 @@ class EventSerializer(StrictModelSerializer[Event]):
             "notes",
             "kept",
             "version",
+            "analysis",
         )
         read_only_fields = (
             "started_at",
@@ -79,6 +92,12 @@ class EventSerializer(StrictModelSerializer[Event]):
             "detection_count",
             "reviewed_at",
         )
+
+    @extend_schema_field(AnalysisSerializer(allow_null=True))
+    def get_analysis(self, event: Event) -> dict[str, Any] | None:
+        """Give what the analyzer made of it."""
+        found: Analysis | None = getattr(event, "analysis", None)
+        return None if found is None else dict(AnalysisSerializer(found).data)
 
     def validate_risk_score(self, value: int | None) -> int:
         """Refuse null: a person's score is a number."""

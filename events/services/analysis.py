@@ -22,14 +22,19 @@ def score_events(event_ids: Sequence[int]) -> None:
     """Score these events anew, each of which has detections; a person's score is left as it is. Three statements."""
     if not event_ids:
         return
-    rows = Event.objects.get_facts(event_ids, lookback=REPETITION_LOOKBACK)
-    zones = {zone.pk: zone for zone in Zone.objects.get_many({zone for row in rows for zone in row["zones"]})}
     analyzer = BuiltinAnalyzer()
     scores = []
-    for row in rows:
-        assessment = analyzer.assess(_facts_of(row, zones))
-        scores.append((row["id"], assessment.score, assessment.summary, assessment.reasoning))
+    for event_id, facts in facts_of_events(event_ids).items():
+        assessment = analyzer.assess(facts)
+        scores.append((event_id, assessment.score, assessment.summary, assessment.reasoning))
     Event.objects.write_scores(scores, scored_by=ScoredBy.BUILTIN)
+
+
+def facts_of_events(event_ids: Sequence[int]) -> dict[int, EventFacts]:
+    """Give what is known of each of these events that has detections. Two statements."""
+    rows = Event.objects.get_facts(event_ids, lookback=REPETITION_LOOKBACK)
+    zones = {zone.pk: zone for zone in Zone.objects.get_many({zone for row in rows for zone in row["zones"]})}
+    return {row["id"]: _facts_of(row, zones) for row in rows}
 
 
 def _facts_of(row: Mapping[str, Any], zones: Mapping[int, Zone]) -> EventFacts:

@@ -12,6 +12,7 @@ from cameras.models import Camera, Snapshot
 from events.models import Detection
 from events.services import zoning
 from events.services.analysis import score_events
+from events.services.enrichment import request_enrichments
 from events.services.grouping import assign_to_events, lock_camera
 from siteadmin.core.exceptions import (
     BoundingBoxValidationError,
@@ -112,6 +113,7 @@ def _record_for_camera(camera_id: str, items: list[tuple[int, ExternalDetection]
                 first_of[item.external_id] = index
         event_ids = assign_to_events(camera_id, list(fresh.values()))
         score_events(event_ids)
+        request_enrichments(fresh.values())
         for event_id in event_ids:
             dispatch(Step.EVALUATE, event_id)
     return {index: _outcome(index, item, fresh=fresh, first_of=first_of, known=known) for index, item in items}

@@ -25,6 +25,7 @@ from events.models import Detection
 from events.results import DetectionOutcomeKind, DetectionRunResult
 from events.services import zoning
 from events.services.analysis import score_events
+from events.services.enrichment import request_enrichments
 from events.services.grouping import assign_to_events, lock_camera
 from siteadmin.core import media
 from siteadmin.core.breaker import CircuitBreaker
@@ -120,6 +121,7 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject]) -
             return DetectionRunResult(snapshot.pk, DetectionOutcomeKind.LEASE_LOST)
         event_ids = assign_to_events(snapshot.camera_id, detections)
         score_events(event_ids)
+        request_enrichments(detections)
         for event_id in event_ids:
             dispatch(Step.EVALUATE, event_id)
     return DetectionRunResult(

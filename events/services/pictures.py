@@ -32,6 +32,7 @@ BOX_PER_PIXEL = 1 / 320
 """Width of a box's line, as a share of the picture's longer side."""
 TEXT_PER_PIXEL = 1 / 45
 SMALLEST_TEXT = 12
+BOXES_A_PICTURE = 30
 PADDING = 0.3
 """Around a label's text, as a share of its size."""
 
@@ -89,6 +90,21 @@ def plan_event_picture(event: Event, *, annotated: bool = True, max_width: int |
         return None
     boxes = list(Detection.objects.of_snapshot(snapshot.pk)) if annotated else []
     return Drawing(file=snapshot.file, content=snapshot.sha256, boxes=boxes, max_width=max_width)
+
+
+def event_pictures(event: Event, *, limit: int, max_width: int) -> list[Drawing]:
+    """Plan up to `limit` pictures of an event with the boxes of what was seen, those of its surest detections."""
+    boxes: dict[int, list[Detection]] = {}
+    # The same picture may hold many detections; a few times the limit finds enough pictures in any event.
+    for detection in Detection.objects.with_pictures_of(event.pk)[: limit * BOXES_A_PICTURE]:
+        assert detection.snapshot_id is not None
+        boxes.setdefault(detection.snapshot_id, []).append(detection)
+    chosen = list(boxes.values())[:limit]
+    return [
+        Drawing(file=shown[0].snapshot.file, content=shown[0].snapshot.sha256, boxes=shown, max_width=max_width)
+        for shown in chosen
+        if shown[0].snapshot is not None
+    ]
 
 
 def plan_detection_crop(detection: Detection, *, max_width: int | None = None) -> Drawing | None:

@@ -28,6 +28,8 @@ class Step(StrEnum):
     """Every step of the pipeline, in order; the value is the Celery task's name."""
 
     DETECT = "events.detect"
+    ENRICH = "events.enrich"
+    ANALYZE = "events.analyze"
     EVALUATE = "alerts.evaluate"
     DELIVER = "alerts.deliver"
 

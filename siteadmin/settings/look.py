@@ -72,8 +72,11 @@ UNFOLD: dict[str, Any] = {
                 "items": _models(
                     ("Cameras", "videocam", "cameras.camera"),
                     ("Zones", "polyline", "cameras.zone"),
+                    ("Masks", "visibility_off", "cameras.mask"),
+                    ("Detection limits", "tune", "cameras.detectionlimit"),
                     ("Alert rules", "rule", "alerts.alertrule"),
                     ("Channels", "send", "alerts.channel"),
+                    ("Prompts", "edit_note", "events.promptversion"),
                 ),
             },
             {
@@ -82,6 +85,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     *_models(
                         ("Deliveries", "outbox", "alerts.delivery"),
+                        ("Analyses", "psychology", "events.analysis"),
+                        ("Enrichments", "label", "events.enrichment"),
                         ("Dead letters", "report", "core.deadletter"),
                         ("Breakers", "electrical_services", "core.breakerstate"),
                         ("API keys", "key", "core.apikey"),

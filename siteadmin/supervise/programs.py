@@ -33,6 +33,8 @@ class Site:
     port: int
     has_embedded_postgres: bool
     has_embedded_redis: bool
+    asks_services: bool = False
+    """Whether an analyzer or an enrichment service outside is set up."""
 
     @property
     def bind(self) -> str:
@@ -47,6 +49,8 @@ def programs_of(site: Site) -> list[Program]:
     manage = [python, "manage.py"]
     celery = [python, "-m", "celery", "--quiet", "--skip-checks", "-A", "siteadmin"]  # prepare.py has checked
     worker = [*celery, "worker", "--loglevel=INFO"]
+    # Slow services have a worker of their own; without any, what still waits for one is only put away.
+    own_queues = "detect" if site.asks_services else "detect,enrich,analyze"
     table = [
         Program(
             name="web",
@@ -55,7 +59,7 @@ def programs_of(site: Site) -> list[Program]:
         ),
         Program(
             name="pipeline",
-            command=[*worker, "-Q", "detect,analyze", "--pool=prefork", "--concurrency=2", "-n", "pipeline@%h"],
+            command=[*worker, "-Q", own_queues, "--pool=prefork", "--concurrency=2", "-n", "pipeline@%h"],
             stop_seconds=WORKER_STOP_SECONDS,
         ),
         Program(
@@ -68,6 +72,9 @@ def programs_of(site: Site) -> list[Program]:
         Program(name="beat", command=[*celery, "beat", *_beat_options(site)]),
         Program(name="watcher", command=[*manage, "watch"]),
     ]  # fmt: skip
+    if site.asks_services:
+        command = [*worker, "-Q", "enrich,analyze", "--pool=threads", "--concurrency=4", "-n", "services@%h"]
+        table.append(Program(name="services", command=command, stop_seconds=WORKER_STOP_SECONDS))
     if site.has_embedded_redis:
         table.insert(0, Program(name="redis", command=[*embedded, "redis"], stage=BROKER_STAGE, stop_seconds=30))
     if site.has_embedded_postgres:

@@ -38,6 +38,7 @@ FIELDS = [
     "notes",
     "kept",
     "version",
+    "analysis",
 ]
 
 
