@@ -1,0 +1,8 @@
+"""Who must be told: rules, alerts, cooldowns, channels and deliveries."""
+
+from alerts.models.alerts import Alert, Cooldown
+from alerts.models.channels import Channel
+from alerts.models.deliveries import Delivery, DeliveryAttempt
+from alerts.models.rules import AlertRule, RuleDecision
+
+__all__ = ["Alert", "AlertRule", "Channel", "Cooldown", "Delivery", "DeliveryAttempt", "RuleDecision"]

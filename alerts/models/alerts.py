@@ -1,0 +1,76 @@
+"""Alerts, and the cooldowns that keep them apart."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from alerts.choices import LONGEST_DEDUP_KEY, AlertStatus, Severity
+from alerts.models.rules import AlertRule
+from alerts.rule_repositories import AlertRepository, CooldownRepository
+from cameras.models import Camera
+from events.models import Event
+
+
+class Alert(models.Model):
+    """The record that somebody must be told of an event.
+
+    pending -> delivered -> acknowledged -> dismissed; suppressed where a reason kept it from being sent.
+    """
+
+    event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.SET_NULL, related_name="alerts")
+    rule = models.ForeignKey(AlertRule, null=True, blank=True, on_delete=models.SET_NULL, related_name="alerts")
+    rule_name = models.CharField(max_length=100)
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="alerts")
+
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    status = models.CharField(max_length=16, choices=AlertStatus.choices, default=AlertStatus.PENDING)
+    dedup_key = models.CharField(max_length=LONGEST_DEDUP_KEY)
+    matched_conditions = models.JSONField(default=list, blank=True)
+    suppressed_count = models.PositiveIntegerField(default=0, help_text="Duplicates within the cooldown.")
+    suppression_reason = models.TextField(blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=200, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    dismissed_by = models.CharField(max_length=200, blank=True)
+    dismissed_at = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(blank=True)
+    version = models.PositiveIntegerField(default=1, help_text="Counts people's changes alone.")
+
+    objects: ClassVar[AlertRepository] = AlertRepository()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="alert_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="alert_status_newest"),
+            models.Index(fields=["camera", "-created_at", "-id"], name="alert_camera_newest"),
+            models.Index(fields=["rule", "-created_at", "-id"], name="alert_rule_newest"),
+            # The duplicate check of `check_duplicate`.
+            models.Index(fields=["dedup_key", "-created_at"], name="alert_dedup"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_name} ({self.severity})"
+
+
+class Cooldown(models.Model):
+    """The one row per dedup key that decides, in one statement, who may alert."""
+
+    dedup_key = models.CharField(max_length=LONGEST_DEDUP_KEY, primary_key=True)
+    fired_at = ArrayField(
+        models.DateTimeField(),
+        help_text="When an alert of at least this severity last fired, from low on; severities above the last "
+        "one never did.",
+    )
+
+    objects: ClassVar[CooldownRepository] = CooldownRepository()
+
+    class Meta:
+        ordering = ["dedup_key"]
+
+    def __str__(self) -> str:
+        return self.dedup_key

@@ -1,0 +1,90 @@
+"""Rules, and what was decided by them."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from alerts.choices import (
+    DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_DEDUP_TEMPLATE,
+    MAX_COOLDOWN_SECONDS,
+    Decision,
+    Severity,
+)
+from alerts.models.channels import Channel
+from alerts.rule_repositories import AlertRuleRepository, RuleDecisionRepository
+from events.models import Event
+
+
+class AlertRule(models.Model):
+    """Conditions that all must hold for an event, and who is told then."""
+
+    name = models.CharField(max_length=100, unique=True)
+    description = models.TextField(blank=True)
+    enabled = models.BooleanField(default=True)
+    severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.MEDIUM)
+
+    risk_threshold = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(100)])
+    camera_ids = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    object_types = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    min_confidence = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    zone_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    schedule = models.JSONField(null=True, blank=True, help_text='{"days", "start", "end", "timezone"} or empty.')
+
+    dedup_key_template = models.CharField(
+        max_length=200,
+        default=DEFAULT_DEDUP_TEMPLATE,
+        help_text="Alerts with the same key share a cooldown; takes {camera_id}, {rule_id}, {object_type}, {zone}.",
+    )
+    cooldown_seconds = models.PositiveIntegerField(
+        default=DEFAULT_COOLDOWN_SECONDS,
+        validators=[MaxValueValidator(MAX_COOLDOWN_SECONDS)],
+        help_text="How long after an alert the next ones count as its duplicates; 0: none do.",
+    )
+    channels = models.ManyToManyField(Channel, blank=True, related_name="rules")
+    demo = models.BooleanField(default=False, editable=False)
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[AlertRuleRepository] = AlertRuleRepository()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def channel_ids(self) -> list[int]:
+        """The ids of its channels; costs a query unless they were fetched along."""
+        return sorted(channel.pk for channel in self.channels.all())
+
+
+class RuleDecision(models.Model):
+    """What was decided for one event and one rule, and why; decided once, only `not_yet` may change."""
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="decisions")
+    rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="decisions")
+    outcome = models.CharField(max_length=16, choices=Decision.choices)
+    reason = models.TextField(blank=True, help_text="In plain words, for staff.")
+    alert = models.ForeignKey(
+        "alerts.Alert",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="decisions",
+        help_text="The alert it made or, for a duplicate, the first one.",
+    )
+    decided_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[RuleDecisionRepository] = RuleDecisionRepository()
+
+    class Meta:
+        ordering = ["event_id", "rule_id"]
+        constraints = [models.UniqueConstraint(fields=["event", "rule"], name="rule_decision_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} on {self.event_id}: {self.outcome}"
