@@ -31,6 +31,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "siteadmin",
     "SITE_URL": "/",
     "SITE_SYMBOL": "shield",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("siteadmin/favicon.svg")},
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("siteadmin/site.css")],
@@ -57,7 +60,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Watch",
                 "items": [
-                    _item("Dashboard", "dashboard", "dashboard"),
+                    {**_item("Dashboard", "dashboard", "dashboard"), "active": lambda request: request.path == "/"},
                     *_models(
                         ("Events", "motion_sensor_active", "events.event"),
                         ("Alerts", "notifications", "alerts.alert"),
