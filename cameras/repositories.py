@@ -262,6 +262,21 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         )
         return pictures.order_by("-captured_at", "-id").first()
 
+    def looked_at_near(self, snapshot: "Snapshot", *, within: timedelta, count: int) -> list[int]:
+        """Give the ids of up to `count` detected snapshots of the camera before this one, and as many after it."""
+        at, own = snapshot.captured_at, snapshot.pk
+        looked_at = self.filter(camera_id=snapshot.camera_id, state=SnapshotState.DETECTED)
+        before = looked_at.filter(
+            Q(captured_at__lt=at) | Q(captured_at=at, pk__lt=own), captured_at__gte=at - within, captured_at__lte=at
+        )
+        after = looked_at.filter(
+            Q(captured_at__gt=at) | Q(captured_at=at, pk__gt=own), captured_at__lte=at + within, captured_at__gte=at
+        )
+        return [
+            *before.order_by("-captured_at", "-id").values_list("pk", flat=True)[:count],
+            *after.order_by("captured_at", "id").values_list("pk", flat=True)[:count],
+        ]
+
     def wait_again(self, snapshot_id: int) -> bool:
         """Make a whole picture whose detection failed wait for it anew; False for any other."""
         failed = self.get_queryset().filter(HAS_PICTURE, pk=snapshot_id, state=SnapshotState.FAILED)

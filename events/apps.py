@@ -13,6 +13,7 @@ class EventsConfig(AppConfig):
         """Tell the kernel which rows wait for this app's steps; refuse a detector or analyzer that does not exist."""
         # Models can be imported only now.
         from cameras.models import Snapshot
+        from events import checks  # noqa: F401 - registers them
         from events.analyzers import registry as analyzers
         from events.detectors import registry
         from events.models import Analysis, Enrichment

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from cameras.detector_choice import configured_detectors, missing_setting
 from events.detectors.base import Detector
+from events.exceptions import ModelNotUsableError
 from siteadmin.core.exceptions import DetectorUnavailableError
 
 DETECTORS = {
@@ -37,6 +38,19 @@ def check_setting() -> None:
     missing = missing_setting(settings.DETECTOR)
     if missing:
         raise ImproperlyConfigured(f"DETECTOR is {settings.DETECTOR}, which needs {missing}")
+
+
+def problem_of(name: str) -> str:
+    """Say why a detector that is configured cannot run, empty where nothing speaks against it."""
+    if name != "onnx" or name not in configured_detectors():
+        return ""
+    # Whoever has no model does not wait for the runtime to be loaded.
+    open_model = import_string("events.detectors.onnx.open_configured")
+    try:
+        open_model()
+    except ModelNotUsableError as error:
+        return error.message
+    return ""
 
 
 @cache

@@ -19,22 +19,30 @@ from cameras.choices import (
 from cameras.models import Snapshot
 from events.choices import BEFORE_WITHIN
 from events.detectors import registry
-from events.detectors.base import FoundObject, Picture
-from events.exceptions import PictureNotUsableError
+from events.detectors.base import MOST_OBJECTS, FoundObject, Picture
+from events.exceptions import DetectorAnswerError, PictureNotUsableError
 from events.models import Detection
 from events.results import DetectionOutcomeKind, DetectionRunResult
 from events.services import zoning
 from events.services.analysis import score_events
 from events.services.enrichment import request_enrichments
 from events.services.grouping import assign_to_events, lock_camera
+from events.services.limits import what_counts
+from events.services.still import part_still
 from siteadmin.core import media
 from siteadmin.core.breaker import CircuitBreaker
 from siteadmin.core.clean import clean_json, clean_text
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DetectorUnavailableError, MediaNotFoundError
+from siteadmin.core.models import DeadLetter
 from siteadmin.core.pipeline import Step, dispatch
-from siteadmin.core.retry import backoff, bury
+from siteadmin.core.retry import backoff, bury, requeue
 
 logger = structlog.get_logger(__name__)
+
+TAKEN_UP_AT_ONCE = 500
+"""Dead letters of an outage that are requeued with the first answer; the rest waits for a person."""
+LONGEST_HOLD = timedelta(seconds=30)
+"""How long a picture waits before it looks again whether the breaker lets it pass."""
 
 
 def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
@@ -52,32 +60,52 @@ def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
         # Attempts are counted at the claim: this one ended its worker every time, so it is not tried once more.
         return _give_up(snapshot, token=token, error=snapshot.error or "Every try ended without an answer")
     try:
-        found = ask_detector(_picture_of(snapshot))
-    except PictureNotUsableError as error:
+        found = ask_detector(_picture_of(snapshot), detector_name=snapshot.camera.detector)
+    except (PictureNotUsableError, DetectorAnswerError) as error:
         return _fail(snapshot, token=token, error=str(error))
     except CircuitBreakerOpenError as error:
         return _hold_back(snapshot, token=token, error=error)
     except SoftTimeLimitExceeded:
         return _retry(snapshot, token=token, error="The detector took too long")
-    except (DetectorUnavailableError, MediaNotFoundError, OSError) as error:
+    except DetectorUnavailableError as error:
+        return _retry(snapshot, token=token, error=str(error), is_outage=True)
+    except (MediaNotFoundError, OSError) as error:
         return _retry(snapshot, token=token, error=str(error))
-    return _record(snapshot, token=token, found=found)
+    counting = what_counts(found, camera_id=snapshot.camera_id)
+    note = ""
+    if len(counting) > MOST_OBJECTS:
+        note = f"The detector gave {len(counting)} objects; the {MOST_OBJECTS} surest are kept"
+    return _record(snapshot, token=token, found=counting[:MOST_OBJECTS], note=note)
 
 
-def ask_detector(picture: Picture) -> list[FoundObject]:
-    """Give the objects on a picture that are sure enough, highest confidence first; stores nothing.
+def ask_detector(picture: Picture, *, detector_name: str = "") -> list[FoundObject]:
+    """Give all that this detector (or the site's) sees on a picture, highest confidence first.
 
-    PictureNotUsableError, DetectorUnavailableError, or CircuitBreakerOpenError after failures in a row.
+    PictureNotUsableError, DetectorAnswerError, DetectorUnavailableError, or CircuitBreakerOpenError after failures
+    in a row. The first answer after these takes up again what the outage left as dead letters.
     """
-    detector = registry.get_detector()
+    detector = registry.get_detector(detector_name)
     breaker = CircuitBreaker(f"detector:{detector.name}", counts=(DetectorUnavailableError, SoftTimeLimitExceeded))
-    found = breaker.call(lambda: detector.detect(picture))
-    return [one for one in found if one.confidence >= settings.DETECTION_CONFIDENCE_THRESHOLD]
+    with breaker.guard() as call:
+        found = detector.detect(picture)
+    if call.is_probe:
+        _take_up_again(detector_name or settings.DETECTOR)
+    return found
 
 
 def revive_snapshot(snapshot_id: int) -> bool:
     """Make a snapshot that failed for good wait for detection again; False where it did not fail."""
     return Snapshot.objects.wait_again(snapshot_id)
+
+
+def _take_up_again(detector_name: str) -> None:
+    """Requeue the snapshots that failed for good only because this detector was down."""
+    letters = DeadLetter.objects.open_with(
+        task=Step.DETECT.value, payload={"outage": detector_name}, limit=TAKEN_UP_AT_ONCE
+    )
+    taken = sum(requeue(letter) for letter in letters)
+    if taken:
+        logger.info("taken_up_again", detector=detector_name, snapshots=taken)
 
 
 def _picture_of(snapshot: Snapshot) -> Picture:
@@ -94,7 +122,7 @@ def _picture_of(snapshot: Snapshot) -> Picture:
     return Picture(data, before=earlier)
 
 
-def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject]) -> DetectionRunResult:
+def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject], note: str) -> DetectionRunResult:
     zones = zoning.enabled_zones(snapshot.camera_id) if found else []
     detections = [
         Detection(
@@ -117,11 +145,13 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject]) -
     with transaction.atomic():
         if detections:
             lock_camera(snapshot.camera_id)
-        if not Snapshot.objects.finish(snapshot.pk, token=token, state=SnapshotState.DETECTED, error=""):
+        if not Snapshot.objects.finish(snapshot.pk, token=token, state=SnapshotState.DETECTED, error=note):
             return DetectionRunResult(snapshot.pk, DetectionOutcomeKind.LEASE_LOST)
-        event_ids = assign_to_events(snapshot.camera_id, detections)
+        moving, still = part_still(snapshot, detections)
+        Detection.objects.create_many(still)
+        event_ids = assign_to_events(snapshot.camera_id, moving)
         score_events(event_ids)
-        request_enrichments(detections)
+        request_enrichments(moving)
         for event_id in event_ids:
             dispatch(Step.EVALUATE, event_id)
     return DetectionRunResult(
@@ -129,9 +159,9 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject]) -
     )
 
 
-def _retry(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunResult:
+def _retry(snapshot: Snapshot, *, token: uuid.UUID, error: str, is_outage: bool = False) -> DetectionRunResult:
     if snapshot.attempts >= DETECT_MAX_ATTEMPTS:
-        return _give_up(snapshot, token=token, error=error)
+        return _give_up(snapshot, token=token, error=error, is_outage=is_outage)
     wait = backoff(snapshot.attempts, base=DETECT_RETRY_BASE)
     return _postpone(snapshot, token=token, wait=wait, error=error, attempts=snapshot.attempts)
 
@@ -139,7 +169,8 @@ def _retry(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunR
 def _hold_back(snapshot: Snapshot, *, token: uuid.UUID, error: CircuitBreakerOpenError) -> DetectionRunResult:
     """Wait until the breaker lets calls pass; nobody was asked, so it counts as no attempt."""
     # Spread over some time, so that not every waiting picture knocks at once.
-    wait = timedelta(seconds=error.retry_after or 1.0) + backoff(1, base=DETECT_RETRY_BASE)
+    # A probe under way may take long or answer soon, and then nothing holds them back any more.
+    wait = min(timedelta(seconds=error.retry_after or 1.0), LONGEST_HOLD) + backoff(1, base=DETECT_RETRY_BASE)
     return _postpone(snapshot, token=token, wait=wait, error=str(error), attempts=F("attempts") - 1)
 
 
@@ -164,11 +195,13 @@ def _fail(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunRe
     return DetectionRunResult(snapshot.pk, outcome, error=error)
 
 
-def _give_up(snapshot: Snapshot, *, token: uuid.UUID, error: str) -> DetectionRunResult:
+def _give_up(snapshot: Snapshot, *, token: uuid.UUID, error: str, is_outage: bool = False) -> DetectionRunResult:
     with transaction.atomic():
         result = _fail(snapshot, token=token, error=error)
         if result.outcome == DetectionOutcomeKind.FAILED:
             payload = {"camera": snapshot.camera_id, "name": snapshot.name}
+            if is_outage:
+                payload["outage"] = snapshot.camera.detector or settings.DETECTOR
             attempts = min(snapshot.attempts, DETECT_MAX_ATTEMPTS)
             bury(Step.DETECT, snapshot.pk, error=error, attempts=attempts, payload=payload)
     return result

@@ -8,9 +8,10 @@ from pathlib import Path
 from django.conf import settings
 
 from cameras.ingest.decode import UndecodableError, decode_picture
-from events.detectors.base import FoundObject, Picture
+from events.detectors.base import MOST_OBJECTS, FoundObject, Picture
 from events.exceptions import PictureNotUsableError
 from events.services.detection import ask_detector
+from events.services.limits import what_counts
 from siteadmin.core.exceptions import (
     CircuitBreakerOpenError,
     DetectorUnavailableError,
@@ -40,7 +41,8 @@ def inspect_file(image_path: str) -> Inspection:
 def inspect_picture(data: bytes) -> Inspection:
     """Look at a picture.
 
-    PayloadTooLargeError, PictureNotUsableError, or DetectorUnavailableError (with `retry_after` where known).
+    PayloadTooLargeError, PictureNotUsableError, DetectorAnswerError, or DetectorUnavailableError (with `retry_after`
+    where known).
     """
     if len(data) > settings.MAX_UPLOAD_BYTES:
         raise PayloadTooLargeError(
@@ -51,7 +53,7 @@ def inspect_picture(data: bytes) -> Inspection:
     except UndecodableError as error:
         raise PictureNotUsableError(str(error)) from error
     try:
-        objects = ask_detector(Picture(data))
+        objects = what_counts(ask_detector(Picture(data)), camera_id=None)[:MOST_OBJECTS]
     except CircuitBreakerOpenError as error:
         # To who asks, held back and down are the same; the breaker alone knows when it is worth asking again.
         raise CircuitBreakerOpenError(

@@ -40,5 +40,10 @@ def enabled_zones(camera_id: str) -> list[ZoneShape]:
 
 def zones_of_box(zones: Iterable[ZoneShape], box: Box) -> list[int]:
     """Give the ids of the zones that hold the box's bottom centre, in the order of the zones."""
-    foot = ((box.x + box.width / 2) / box.frame_width, (box.y + box.height) / box.frame_height)
+    foot = foot_of(box)
     return [zone.id for zone in zones if point_in_polygon(foot, zone.points)]
+
+
+def foot_of(box: Box) -> tuple[float, float]:
+    """Give the box's bottom centre, normalised to 0-1."""
+    return (box.x + box.width / 2) / box.frame_width, (box.y + box.height) / box.frame_height

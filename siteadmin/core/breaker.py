@@ -50,8 +50,10 @@ class BreakerView:
 class GuardedCall:
     """One call that passed the breaker; its holder may say that it failed without raising."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_probe: bool = False) -> None:
         self.error: str | None = None
+        self.is_probe = is_probe
+        """Whether it is the first call after an outage; its success closes the breaker."""
 
     def failed(self, error: str) -> None:
         """Count the call as a failure of the target."""
@@ -88,7 +90,7 @@ class CircuitBreaker:
     def guard(self) -> Iterator[GuardedCall]:
         """Let the block run if the breaker lets it pass; CircuitBreakerOpenError where it does not."""
         probe = self._enter()
-        call = GuardedCall()
+        call = GuardedCall(is_probe=probe is not None)
         try:
             yield call
         except self.counts as error:

@@ -57,6 +57,11 @@ class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
         """Give the open letter of this task and subject, or None."""
         return self.get_queryset().filter(task=task, subject=subject, state=self.model.State.DEAD).first()
 
+    def open_with(self, *, task: str, payload: dict[str, Any], limit: int) -> list[int]:
+        """Give the ids of up to `limit` open letters of this task whose payload says this, oldest first."""
+        letters = self.filter(task=task, state=self.model.State.DEAD, payload__contains=payload)
+        return list(letters.order_by("first_failed_at", "pk").values_list("pk", flat=True)[:limit])
+
     def open_count(self) -> int:
         """Count the open letters."""
         return self.get_queryset().filter(state=self.model.State.DEAD).count()

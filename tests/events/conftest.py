@@ -26,7 +26,7 @@ MakeSnapshot = Callable[..., Snapshot]
 def detector(monkeypatch: pytest.MonkeyPatch) -> ScriptedDetector:
     """Give the detector that is asked, and says what the test wants."""
     scripted = ScriptedDetector()
-    monkeypatch.setattr(registry, "get_detector", lambda: scripted)
+    monkeypatch.setattr(registry, "get_detector", lambda name="": scripted)
     return scripted
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from events.detectors.base import FoundObject, Picture
 from events.detectors.http import LARGEST_ANSWER, HttpDetector
 from events.exceptions import DetectorAnswerError, PictureNotUsableError
+from siteadmin.core import http
 from siteadmin.core.exceptions import DetectorUnavailableError
 from tests.fakes import detector_server as fake
 from tests.fakes.detector_server import DetectorServer, form_of
@@ -35,6 +36,7 @@ def picture(*, size: tuple[int, int] = (640, 480), kind: str = "JPEG", orientati
 def server() -> Iterator[DetectorServer]:
     with DetectorServer() as server:
         yield server
+    http.close_connections()
 
 
 def ask(server: DetectorServer, protocol: str = "deepstack", *, data: bytes | None = None) -> list[FoundObject]:
