@@ -24,6 +24,8 @@ DEFAULT_COOLDOWN_SECONDS = 300
 MAX_COOLDOWN_SECONDS = 30 * 86_400
 
 
+SECRET_OVERLAP = timedelta(days=1)
+"""How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 class Severity(models.TextChoices):
     """How bad it is, in rising order."""
 

@@ -30,11 +30,11 @@ class ChannelRepository(_ChannelRepository["Channel"]):
         """Give the channel, locked until the transaction ends."""
         return self.get_queryset().select_for_update(no_key=True).filter(pk=channel_id).first()
 
-    def switch_off(self, channel_id: int, *, config: dict[str, Any], reason: str) -> bool:
+    def switch_off(self, channel_id: int, *, revision: int, reason: str) -> bool:
         """Switch the channel off, unless it is off or somebody gave it other settings meanwhile."""
         return bool(
             self.get_queryset()
-            .filter(pk=channel_id, enabled=True, config=config)
+            .filter(pk=channel_id, enabled=True, revision=revision)
             .update(enabled=False, disabled_reason=reason)
         )
 

@@ -20,6 +20,7 @@ from alerts.services.channels import (
     create_channel,
     delete_channel,
     problem_of,
+    rotate_secret,
     send_test_message,
     shown_config,
     update_channel,
@@ -79,7 +80,7 @@ class ChannelForm(forms.ModelForm[Channel]):
         transport = transport_of(kind)
         cleaned["config"] = self._config(kind, cleaned)
         try:
-            transport.validate(cleaned["config"], old=None if self.instance._state.adding else self.instance.config)
+            transport.validate(cleaned["config"], old=self._old_config())
             if kind == ChannelKind.WEBHOOK and cleaned.get("new_secret"):
                 transport.make_secret(cleaned["new_secret"])
         except ConfigError as error:
@@ -88,6 +89,9 @@ class ChannelForm(forms.ModelForm[Channel]):
                 shown = ": ".join([*rest, problem]) if field == "headers" else problem
                 self.add_error("new_secret" if field == "secret" else field, shown)
         return cleaned
+
+    def _old_config(self) -> Config | None:
+        return None if self.instance._state.adding or not self.instance.is_readable else self.instance.config
 
     def _config(self, kind: str, cleaned: dict[str, Any]) -> Config:
         if kind == ChannelKind.WEBHOOK:
@@ -115,7 +119,7 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_filter: ClassVar = ["kind", "enabled"]
     search_fields: ClassVar = ["name"]
     readonly_fields: ClassVar = ["problem"]
-    actions: ClassVar = ["send_test"]
+    actions: ClassVar = ["send_test", "rotate_secrets"]
     actions_submit_line: ClassVar = ["save_and_test"]
     conditional_fields: ClassVar = {name: f"kind == '{kind}'" for kind, names in FIELDS_OF.items() for name in names}
 
@@ -161,6 +165,21 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         """Delete each by the service."""
         for channel in queryset:
             delete_channel(channel.pk)
+
+    @admin.action(description="Make a new secret (webhooks)", permissions=["change"])
+    def rotate_secrets(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        """Make a new secret for each and show it this once; the old ones sign along for a day."""
+        for channel in queryset:
+            try:
+                secret = rotate_secret(channel.pk)
+            except SecurityIntelligenceError as error:
+                messages.error(request, f"{channel.name}: {error.message}")
+                continue
+            messages.warning(
+                request,
+                f"The new secret of {channel.name} is {secret} - note it now, it is not shown again. "
+                "The old one signs along for a day.",
+            )
 
     @admin.action(description="Send a test", permissions=["change"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:

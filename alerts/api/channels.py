@@ -16,6 +16,7 @@ from alerts.services.channels import (
     create_channel,
     delete_channel,
     problem_of,
+    rotate_secret,
     send_test_message,
     shown_config,
     update_channel,
@@ -37,7 +38,7 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
         max_length=200,
         help_text="`whsec_...`; made if not given, shown in the answer to the creation alone. Webhooks only.",
     )
-    problem = serializers.SerializerMethodField(help_text="What the site lacks to send by this kind; empty: nothing.")
+    problem = serializers.SerializerMethodField(help_text="Why it can send nothing at present; empty: it can.")
 
     class Meta:
         model = Channel
@@ -68,6 +69,13 @@ class CreatedChannelSerializer(ChannelSerializer):
     """A channel as the answer to its creation shows it: the only time that the secret is seen."""
 
     secret = serializers.CharField(read_only=True, required=False)
+
+
+class RotatedSecretSerializer(StrictSerializer):
+    """A channel's new secret, shown this once."""
+
+    secret = serializers.CharField()
+    old_secret_until = serializers.DateTimeField(help_text="Until then the old secret signs too.", allow_null=True)
 
 
 class ChannelOutcomeSerializer(StrictSerializer):
@@ -104,7 +112,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
     filterset_class = ChannelFilter
     not_found = ChannelNotFoundError
     ordering_fields = ("name", "created_at")
-    required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "test"), Role.OPERATOR)
+    required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "test", "rotate_secret"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[Channel]:
         return Channel.objects.get_queryset()
@@ -129,6 +137,15 @@ class ChannelViewSet(CrudViewSet[Channel]):
 
     def perform_destroy(self, instance: Channel) -> None:
         delete_channel(instance.pk)
+
+    @extend_schema(request=None, responses=RotatedSecretSerializer)
+    @action(detail=True, methods=["post"], url_path="rotate-secret")
+    def rotate_secret(self, request: Request, pk: str) -> Response:
+        """Make a new secret for a webhook; the old one signs along for a day."""
+        channel = self.get_object()
+        secret = rotate_secret(channel.pk)
+        channel.refresh_from_db()
+        return Response(RotatedSecretSerializer({"secret": secret, "old_secret_until": channel.old_secret_until}).data)
 
     @extend_schema(request=None, responses=DeliveryResultSerializer)
     @action(detail=True, methods=["post"])

@@ -93,8 +93,8 @@ class Transport(Protocol):
     def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
         """Give the bytes to send; they are kept and sent unchanged at every attempt."""
 
-    def send(self, message: Message, *, config: Config, secret: str) -> Sent:
-        """Send once; raises ChannelError."""
+    def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
+        """Send once, signed with each of the secrets where the kind signs; raises ChannelError."""
 
 
 def refuse_unknown_keys(config: Config, *, known: set[str]) -> None:

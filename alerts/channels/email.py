@@ -1,4 +1,4 @@
-"""E-mail over the site's own mail server (EMAIL_URL): plain text and HTML, with the annotated picture attached."""
+"""E-mail over the site's own mail server (EMAIL_URL): plain text and HTML, with the annotated picture in it."""
 
 import contextlib
 import re
@@ -75,7 +75,8 @@ class EmailTransport:
 
     def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
         """Give the whole MIME message, pure ASCII with CRLF line ends."""
-        context = {"notice": notice, "event_url": notice.links.get("event", "")}
+        picture_id = f"{key}.picture@{_site_host()}" if notice.picture is not None else ""
+        context = {"notice": notice, "event_url": notice.links.get("event", ""), "picture_id": picture_id}
         mail = EmailMessage(policy=SMTP)
         mail["Subject"] = clean_subject(notice.title)
         mail["From"] = settings.DEFAULT_FROM_EMAIL
@@ -90,10 +91,20 @@ class EmailTransport:
             render_to_string("alerts/email/notice.html", context), subtype="html", cte="quoted-printable"
         )
         if notice.picture is not None:
-            mail.add_attachment(notice.picture, maintype="image", subtype="jpeg", filename="event.jpg")
+            # Inside the HTML alternative, so that programs without HTML are not shown a loose file.
+            html = mail.get_body(("html",))
+            assert html is not None
+            html.add_related(
+                notice.picture,
+                maintype="image",
+                subtype="jpeg",
+                cid=f"<{picture_id}>",
+                disposition="inline",
+                filename="event.jpg",
+            )
         return mail.as_bytes()
 
-    def send(self, message: Message, *, config: Config, secret: str) -> Sent:
+    def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
         """Hand the mail to the site's server; refused recipients are named where others were accepted."""
         if self.problem():
             raise ChannelError(self.problem(), permanent=True)

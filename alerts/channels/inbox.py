@@ -34,6 +34,6 @@ class InboxTransport:
         """Give what is shown, as plain text."""
         return "\n".join([notice.title, *(f"{label}: {text}" for label, text in notice.facts)]).encode()
 
-    def send(self, message: Message, *, config: Config, secret: str) -> Sent:
+    def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
         """The delivery's row is the message."""
         return Sent()

@@ -7,9 +7,9 @@ import hmac
 import ipaddress
 import json
 import re
-import secrets
+import secrets as randomness
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -92,7 +92,7 @@ class WebhookTransport:
     def make_secret(self, given: str) -> str:
         """Check a given secret, or make one of 32 random bytes."""
         if not given:
-            return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(NEW_SECRET_BYTES)).decode()
+            return SECRET_PREFIX + base64.b64encode(randomness.token_bytes(NEW_SECRET_BYTES)).decode()
         try:
             length = len(_secret_bytes(given)) if given.startswith(SECRET_PREFIX) else 0
         except binascii.Error:
@@ -114,7 +114,7 @@ class WebhookTransport:
         body = {"type": notice.type, "timestamp": rfc3339(notice.at), "data": notice.data}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
-    def send(self, message: Message, *, config: Config, secret: str) -> Sent:
+    def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
         """Sign and post; 2xx alone is success."""
         try:
             response = http.request(
@@ -123,7 +123,7 @@ class WebhookTransport:
                 headers={
                     **config["headers"],
                     "Content-Type": "application/json",
-                    **signed_headers(message, secret=secret, timestamp=int(time.time())),
+                    **signed_headers(message, secrets=secrets, timestamp=int(time.time())),
                 },
                 content=message.body,
                 timeout=TIMEOUT,
@@ -137,14 +137,14 @@ class WebhookTransport:
         raise _refusal(response)
 
 
-def signed_headers(message: Message, *, secret: str, timestamp: int) -> dict[str, str]:
-    """Give the three headers of Standard Webhooks; `timestamp` is in whole Unix seconds."""
+def signed_headers(message: Message, *, secrets: Iterable[str], timestamp: int) -> dict[str, str]:
+    """Give the three headers of Standard Webhooks, a signature a secret; `timestamp` is in whole Unix seconds."""
     content = f"{message.key}.{timestamp}.".encode() + message.body
-    digest = hmac.new(_secret_bytes(secret), content, hashlib.sha256).digest()
+    digests = [hmac.new(_secret_bytes(secret), content, hashlib.sha256).digest() for secret in secrets]
     return {
         "webhook-id": message.key,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests),
     }
 
 

@@ -6,14 +6,17 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from alerts.channels.base import Message
+from alerts.channels.base import ConfigError, Message
 from alerts.channels.registry import transport_of
+from alerts.choices import SECRET_OVERLAP
 from alerts.messages import build_test_notice
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.sending import breaker_of, send_message
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
+from siteadmin.core.fields import UnreadableText
 from siteadmin.core.models import BreakerState
+from siteadmin.core.sealing import UNREADABLE
 
 
 def create_channel(*, name: str, kind: str, config: dict[str, Any], enabled: bool = True, secret: str = "") -> Channel:
@@ -49,9 +52,13 @@ def update_channel(
             channel.name = name
         before = breaker_of(channel)
         if config is not None:
-            channel.config = transport.validate(config, old=channel.config)
+            channel.config = transport.validate(config, old=channel.config if channel.is_readable else None)
         if secret:
-            channel.secret = transport.make_secret(secret)
+            _change_secret(channel, to=transport.make_secret(secret))
+        elif config is not None and isinstance(channel.secret, UnreadableText):
+            raise ConfigError({"secret": f"{UNREADABLE} It takes a new secret too."})
+        if config is not None or secret:
+            channel.revision += 1
         if enabled is not None and enabled != channel.enabled:
             channel.enabled, channel.disabled_reason = enabled, ""
         _store(channel)
@@ -62,6 +69,27 @@ def update_channel(
             Delivery.objects.wake_parked(channel.pk)
             Delivery.objects.wake_held(channel.pk)
     return channel
+
+
+def rotate_secret(channel_id: int) -> str:
+    """Give the channel a new secret, the old one signing along for a day; the only time that the new one is shown.
+
+    ChannelNotFoundError, or ConfigError for a kind without secrets.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.get_locked(channel_id)
+        if channel is None:
+            raise ChannelNotFoundError(channel_id)
+        made = transport_of(channel.kind).make_secret("")
+        if not made:
+            raise ConfigError({"secret": "Only webhooks have a secret"})
+        old = channel.secret
+        _change_secret(channel, to=made)
+        if old:
+            channel.old_secret, channel.old_secret_until = old, timezone.now() + SECRET_OVERLAP
+        channel.revision += 1
+        _store(channel)
+    return made
 
 
 def delete_channel(channel_id: int) -> bool:
@@ -87,6 +115,8 @@ def send_test_message(channel_id: int) -> DeliveryResult:
     channel = Channel.objects.get_by_id(channel_id)
     if channel is None:
         raise ChannelNotFoundError(channel_id)
+    if not channel.is_readable:
+        return _told(ChannelOutcome(channel_id=channel.pk, channel=channel.name, outcome="failed", error=UNREADABLE))
     key = f"msg_{uuid.uuid4().hex}"
     notice = build_test_notice(channel_name=channel.name, at=timezone.now())
     body = transport_of(channel.kind).compose(notice, key=key, config=channel.config)
@@ -99,17 +129,26 @@ def send_test_message(channel_id: int) -> DeliveryResult:
         error=made.text,
         duration_ms=round(made.duration.total_seconds() * 1000),
     )
-    return DeliveryResult(alert_id=None, outcomes=(outcome,))
+    return _told(outcome)
 
 
 def problem_of(channel: Channel) -> str:
-    """Say what the site lacks for this kind of channel to send anything, or give an empty text."""
-    return transport_of(channel.kind).problem()
+    """Say why the channel can send nothing at present, or give an empty text."""
+    return transport_of(channel.kind).problem() if channel.is_readable else UNREADABLE
 
 
 def shown_config(channel: Channel) -> dict[str, Any]:
-    """Give the channel's settings as they may be shown."""
-    return transport_of(channel.kind).mask(channel.config)
+    """Give the channel's settings as they may be shown; none where they cannot be read."""
+    return transport_of(channel.kind).mask(channel.config) if channel.is_readable else {}
+
+
+def _told(outcome: ChannelOutcome) -> DeliveryResult:
+    return DeliveryResult(alert_id=None, outcomes=(outcome,))
+
+
+def _change_secret(channel: Channel, *, to: str) -> None:
+    """Put a new secret in the old one's place at once: nothing else signs any more."""
+    channel.secret, channel.old_secret, channel.old_secret_until = to, "", None
 
 
 def _store(channel: Channel) -> Channel:

@@ -30,6 +30,7 @@ from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundE
 from siteadmin.core.models import DeadLetter
 from siteadmin.core.pipeline import Step, dispatch
 from siteadmin.core.retry import LONGEST_WAIT, backoff, bury, requeue
+from siteadmin.core.sealing import UNREADABLE
 
 logger = structlog.get_logger(__name__)
 
@@ -92,6 +93,8 @@ def attempt(claim: Claim) -> Verdict | None:
         return _failed_here("The channel was deleted")
     if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
         return _failed_here("No worker survived an attempt to send this")
+    if not channel.is_readable:
+        return _failed_here(UNREADABLE)
     breaker = breaker_of(channel)
     if breaker is not None and Delivery.objects.is_channel_slow(channel.pk):
         wait = backoff(1, base=SLOW_PAUSE)
@@ -136,7 +139,7 @@ def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
         error=verdict.error,
     )
     if channel is not None and verdict.gone:
-        Channel.objects.switch_off(channel.pk, config=channel.config, reason=GONE)
+        Channel.objects.switch_off(channel.pk, revision=channel.revision, reason=GONE)
     if channel is not None and verdict.recovered:
         Delivery.objects.wake_held(channel.pk)
     waits = verdict.outcome in (AttemptOutcome.RETRY, AttemptOutcome.HELD)

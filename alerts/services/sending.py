@@ -31,8 +31,14 @@ class Attempt:
 
 def breaker_of(channel: Channel) -> CircuitBreaker | None:
     """Give the breaker before the channel's target; None for a channel that reaches nothing outside."""
-    target = transport_of(channel.kind).target(channel.config)
+    target = transport_of(channel.kind).target(channel.config) if channel.is_readable else None
     return None if target is None else CircuitBreaker(f"channel:{channel.pk}:{target}"[:200])
+
+
+def signing_secrets(channel: Channel) -> tuple[str, ...]:
+    """Give the channel's secret and, for a while after it was changed, the one before."""
+    still = channel.old_secret_until is not None and channel.old_secret_until > timezone.now()
+    return tuple(filter(None, (channel.secret, channel.old_secret if still else "")))
 
 
 def send_message(channel: Channel, message: Message, *, breaker: CircuitBreaker | None = None) -> Attempt:
@@ -60,7 +66,7 @@ def _send(channel: Channel, message: Message, *, breaker: CircuitBreaker | None)
     try:
         with guard as call:
             try:
-                return transport_of(channel.kind).send(message, config=channel.config, secret=channel.secret)
+                return transport_of(channel.kind).send(message, config=channel.config, secrets=signing_secrets(channel))
             except ChannelError as error:
                 if error.permanent and error.status_code is None:
                     raise  # refused on our side, which proves nothing about the target

@@ -53,6 +53,7 @@ def _secret_key(path: Path) -> str:
 
 
 SECRET_KEY = env.text("SECRET_KEY") or _secret_key(VAR / "secret_key")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 
 # Services
 

@@ -30,7 +30,7 @@ def compose(notice: Notice = NOTICE) -> bytes:
 
 
 def send(body: bytes = b"Subject: x\r\n\r\nx\r\n") -> Any:
-    return mail.send(Message(key="msg_1", body=body), config=CONFIG, secret="")
+    return mail.send(Message(key="msg_1", body=body), config=CONFIG)
 
 
 def refusal() -> ChannelError:
@@ -51,9 +51,15 @@ def test_mail_arrives_byte_for_byte_with_text_html_and_picture(mail_server: Smtp
     plain, html = received.parsed.get_body(("plain",)), received.parsed.get_body(("html",))
     assert plain is not None and html is not None
     assert "Open the event: http://localhost:8000/admin/events/event/7/change/" in plain.get_content()
-    [picture] = received.parsed.iter_attachments()
-    assert picture.get_content_type() == "image/jpeg"
+    assert list(received.parsed.iter_attachments()) == []
+    [picture] = [part for part in received.parsed.walk() if part.get_content_type() == "image/jpeg"]
     assert picture.get_payload(decode=True) == NOTICE.picture
+    assert picture["Content-Disposition"].startswith("inline")
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in html.get_content()
+
+
+def test_mail_without_a_picture_refers_to_none() -> None:
+    assert b"cid:" not in compose(Notice(type="alert.created", at=NOTICE.at, title="Camera silent"))
 
 
 def test_mail_names_itself_after_the_delivery(mail_server: SmtpServer) -> None:
@@ -61,6 +67,7 @@ def test_mail_names_itself_after_the_delivery(mail_server: SmtpServer) -> None:
 
     headers = mail_server.mails[0].parsed
     assert headers["Message-ID"] == "<msg_1@localhost>"
+    assert headers["List-Id"] == "siteadmin alerts <alerts.localhost>"
     assert headers["Date"] == "Sat, 14 Mar 2026 12:00:00 +0000"
     assert headers["To"] == "ann@example.org, bob@example.org"
     assert headers["From"] == "siteadmin@example.org"

@@ -40,7 +40,7 @@ def problems_of(settings: dict[str, Any]) -> set[str]:
 def test_signature_is_that_of_the_published_test_vector() -> None:
     message = Message(key="msg_p5jXN8AQM9LWM0D4loKWxJek", body=b'{"test": 2432232314}')
 
-    headers = signed_headers(message, secret=SECRET, timestamp=1614265330)
+    headers = signed_headers(message, secrets=[SECRET], timestamp=1614265330)
 
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -53,8 +53,8 @@ def test_signature_is_that_of_the_published_test_vector() -> None:
 def test_changed_bytes_never_pass_under_an_old_signature(body: bytes, key: str) -> None:
     message = Message(key=key, body=body)
 
-    first = signed_headers(message, secret=SECRET, timestamp=1)
-    other = signed_headers(Message(key=key, body=body + b" "), secret=SECRET, timestamp=1)
+    first = signed_headers(message, secrets=[SECRET], timestamp=1)
+    other = signed_headers(Message(key=key, body=body + b" "), secrets=[SECRET], timestamp=1)
 
     assert first["webhook-signature"] != other["webhook-signature"]
 
@@ -63,7 +63,7 @@ def test_what_is_sent_is_verified_by_the_reference_library(receiver: HttpServer)
     notice = Notice(type="alert.created", at=NOW, title="Tür", data={"camera": {"name": "Tür <b>"}})
     message = Message(key="msg_1", body=webhook.compose(notice, key="msg_1", config={}))
 
-    sent = webhook.send(message, config=config(receiver.url + "/hook?a=b", Authorization="Bearer x"), secret=SECRET)
+    sent = webhook.send(message, config=config(receiver.url + "/hook?a=b", Authorization="Bearer x"), secrets=(SECRET,))
 
     [request] = receiver.requests
     assert sent.status_code == 200
@@ -79,7 +79,7 @@ def test_refusals_and_redirects_are_final(receiver: HttpServer, status: int) -> 
     receiver.script(Answer(status, headers={"Location": receiver.url + "/elsewhere"}))
 
     with pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+        webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,))
 
     assert caught.value.permanent
     assert caught.value.status_code == status
@@ -92,7 +92,7 @@ def test_what_may_pass_is_worth_another_attempt(receiver: HttpServer, status: in
     receiver.script(Answer(status))
 
     with pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+        webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,))
 
     assert not caught.value.permanent
 
@@ -101,7 +101,7 @@ def test_what_may_pass_is_worth_another_attempt(receiver: HttpServer, status: in
 def test_every_2xx_is_success(receiver: HttpServer, status: int) -> None:
     receiver.script(Answer(status))
 
-    assert webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET).status_code == status
+    assert webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,)).status_code == status
 
 
 @pytest.mark.parametrize(("status", "honoured"), [(429, True), (503, True), (500, True), (408, False), (404, False)])
@@ -109,7 +109,7 @@ def test_retry_after_is_taken_from_throttling_answers_alone(receiver: HttpServer
     receiver.script(Answer(status, headers={"Retry-After": "7"}))
 
     with pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+        webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,))
 
     assert caught.value.retry_after == (timedelta(seconds=7) if honoured else None)
 
@@ -118,7 +118,7 @@ def test_a_connection_that_breaks_is_worth_another_attempt(receiver: HttpServer)
     receiver.script(Answer(reset=True))
 
     with pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+        webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,))
 
     assert not caught.value.permanent
     assert caught.value.status_code is None
@@ -126,14 +126,14 @@ def test_a_connection_that_breaks_is_worth_another_attempt(receiver: HttpServer)
 
 def test_nobody_listening_is_worth_another_attempt(loopback: None) -> None:
     with closed_port() as port, pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(f"http://127.0.0.1:{port}"), secret=SECRET)
+        webhook.send(MESSAGE, config=config(f"http://127.0.0.1:{port}"), secrets=(SECRET,))
 
     assert not caught.value.permanent
 
 
 def test_loopback_is_refused_for_good_when_connected_to_unless_allowed() -> None:
     with HttpServer() as server, pytest.raises(ChannelError) as caught:
-        webhook.send(MESSAGE, config=config(f"http://localhost:{server.port}"), secret=SECRET)
+        webhook.send(MESSAGE, config=config(f"http://localhost:{server.port}"), secrets=(SECRET,))
 
     assert caught.value.permanent
     assert server.connections_made == 0
@@ -242,7 +242,7 @@ def test_documented_verification_works(receiver: HttpServer) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/webhooks.md").read_text()
     example: dict[str, Any] = {}
     exec(page.split("```python\n")[1].split("```")[0], example)  # noqa: S102 - our own documentation
-    webhook.send(MESSAGE, config=config(receiver.url), secret=SECRET)
+    webhook.send(MESSAGE, config=config(receiver.url), secrets=(SECRET,))
     [request] = receiver.requests
 
     assert example["verify"](SECRET, request.headers, request.body)
