@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from celery import Celery
 
+from siteadmin.core.pipeline import Step
 from siteadmin.supervise.beat import Scheduler
 from siteadmin.supervise.programs import Program, Site, programs_of
 from siteadmin.supervise.runner import configuration
@@ -151,6 +153,15 @@ def test_server_outside_is_not_supervised(tmp_path: Path) -> None:
     table = programs_of(site(tmp_path, postgres=False, redis=False))
 
     assert {program.name for program in table}.isdisjoint({"postgres", "redis"})
+
+
+@pytest.mark.parametrize("asks_services", [True, False])
+def test_every_queue_is_listened_to_by_one_worker(tmp_path: Path, asks_services: bool) -> None:
+    commands = [list(one.command) for one in programs_of(replace(site(tmp_path), asks_services=asks_services))]
+    queues = [command[command.index("-Q") + 1].split(",") for command in commands if "-Q" in command]
+
+    assert sorted(sum(queues, [])) == sorted([*(step.queue for step in Step), "celery"])
+    assert (["detect"] in queues) == asks_services, "a slow service has a worker of its own"
 
 
 def test_ipv6_address_is_put_into_brackets(tmp_path: Path) -> None:

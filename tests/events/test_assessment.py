@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from alerts.models import Alert
 from alerts.services.evaluation import evaluate_event
 from cameras.models import Camera
+from events.analyzers import registry
 from events.choices import ANALYZE_MAX_ATTEMPTS, SERVICE_PATIENCE, WorkState
 from events.models import Analysis, Event
 from events.results import AnalysisResult
@@ -318,3 +320,25 @@ def test_the_whole_way_a_rule_fires_because_of_the_models_score(
 
     assert [one.rule_id for one in evaluate_event(event.pk).triggered_rules] == [rule.pk]
     assert Alert.objects.get().event_id == event.pk
+
+
+class TestSetting:
+    @pytest.mark.parametrize(
+        ("values", "named"),
+        [
+            ({"ANALYZER": "oracle"}, "ANALYZER takes builtin or llm"),
+            ({"ANALYZER": "llm", "LLM_URL": ""}, "LLM_URL takes"),
+            ({"ANALYZER": "llm", "LLM_URL": "http://h/v1", "LLM_MODEL": ""}, "LLM_MODEL takes"),
+        ],
+    )
+    def test_a_bad_setting_is_named(self, settings: Any, values: dict[str, str], named: str) -> None:
+        for name, value in values.items():
+            setattr(settings, name, value)
+
+        with pytest.raises(ImproperlyConfigured, match=named):
+            registry.check_setting()
+
+    def test_the_default_needs_nothing(self) -> None:
+        registry.check_setting()
+
+        assert registry.get_analyzer() is None

@@ -6,7 +6,8 @@ import pytest
 from kombu.utils.json import dumps, loads
 
 from events import tasks
-from events.results import CloseResult, DetectionRunResult, RetentionResult
+from events.choices import LEASE_MARGIN
+from events.results import AnalysisResult, CloseResult, DetectionRunResult, EnrichmentResult, RetentionResult
 from siteadmin.core.pipeline import Step
 from siteadmin.core.retry import REVIVERS
 from siteadmin.core.sweeper import WAITING
@@ -20,6 +21,8 @@ from tests.fakes.detectors import ScriptedDetector
     [
         DetectionRunResult(7, "detected", detections=2, event_ids=(3, 4)),
         CloseResult(event_ids=(1,)),
+        AnalysisResult(3, "done", score=91),
+        EnrichmentResult(3, "done", attributes=("plate",)),
         RetentionResult(snapshots=1, events=2, files=3),
     ],
 )
@@ -39,6 +42,20 @@ def test_closing_runs_with_nothing_to_do() -> None:
     assert tasks.close_idle() == CloseResult()
 
 
-def test_lost_messages_and_dead_letters_of_detection_are_seen_to() -> None:
-    assert Step.DETECT in WAITING
-    assert Step.DETECT in REVIVERS
+@pytest.mark.django_db
+def test_asking_about_what_is_gone_does_nothing() -> None:
+    assert tasks.analyze(4711) == AnalysisResult(4711, "not_due")
+    assert tasks.enrich(4711) == EnrichmentResult(4711, "not_due")
+
+
+@pytest.mark.parametrize("step", [Step.DETECT, Step.ANALYZE, Step.ENRICH])
+def test_lost_messages_and_dead_letters_are_seen_to(step: Step) -> None:
+    assert step in WAITING
+    assert step in REVIVERS
+
+
+def test_the_task_outlives_the_analyzers_time_limit_but_not_the_lease(settings: Any) -> None:
+    limit = settings.LLM_TIMEOUT.total_seconds()
+
+    assert limit < tasks.ANALYZE_SOFT_LIMIT < tasks.ANALYZE_LIMIT <= limit + LEASE_MARGIN.total_seconds()
+    assert limit + LEASE_MARGIN.total_seconds() <= settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
