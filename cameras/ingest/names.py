@@ -1,51 +1,49 @@
-"""What a file's name says: the camera's local wall-clock time and why the picture was taken.
+"""What an upload's path says: the camera's local wall-clock time, why the picture was taken, and who sent it.
 
-Pure. A vendor is one row of `VENDORS`; what no row knows goes through the general fall-backs. A name never raises:
-what cannot be read is simply not stated.
+Pure. A vendor is one row of `vendors.VENDORS`; what no row knows goes through the general fall-backs. A path never
+raises: what cannot be read is simply not stated.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cameras.choices import Trigger
+from cameras.ingest.vendors import DATE as _DATE
+from cameras.ingest.vendors import IP, MAC, VENDORS
+from cameras.ingest.vendors import TIME as _TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the path says the camera is; empty: it does not say."""
+
+    maker: str = ""
+    serial: str = ""
+    mac: str = ""
+    """As `00:12:3E:45:E0:60`."""
+    ip: str = ""
+    alias: str = ""
+    """The name that somebody gave the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameFacts:
-    """What a name states: the camera's own local time (naive, None: not stated) and the trigger."""
+    """What a path states: the camera's own local time (naive, None: not stated), trigger, channel and camera."""
 
     stated: datetime | None = None
     trigger: Trigger = Trigger.UNKNOWN
+    channel: int | None = None
+    identity: Identity = field(default_factory=Identity)
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """One maker's way of naming: a pattern over the file's name, with named groups y m d H M S (ms) and `mark`.
-
-    `triggers` says what a mark means, in lower case.
-    """
-
-    name: str
-    pattern: re.Pattern[str]
-    triggers: Mapping[str, Trigger]
-
-
-_DATE = r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)"
-_TIME = r"(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)"
-
-VENDORS: tuple[Vendor, ...] = (
-    # <MODEL>_<MAC>/snap/MDAlarm_20260314-215800.jpg; H: human motion; Schedule: the timer's
-    Vendor(
-        "Foscam HD",
-        re.compile(rf"\A(?P<mark>MDAlarm|HMDAlarm|Schedule)_{_DATE}[-_]{_TIME}(?!\d)", re.IGNORECASE | re.ASCII),
-        {"mdalarm": Trigger.ALARM, "hmdalarm": Trigger.ALARM, "schedule": Trigger.TIMER},
-    ),
-)
-
-# Marks that say "timer" whoever made the camera; nothing else makes a picture a timer's.
+# Marks that say "timer" or "manual" whoever made the camera; nothing else makes a picture a timer's.
 _TIMER_MARKS = re.compile(r"(?:\A|[_\-. ])Schedule_|(?<![A-Z])TIMING(?![A-Z])|\[R\]", re.ASCII)
+_MANUAL_MARKS = re.compile(r"(?<![A-Za-z])(?:MANUAL|Manual)(?![a-z])", re.ASCII)
+_ANY_MAC = re.compile(rf"(?<![0-9A-Za-z])(?=[0-9:-]*[A-F]){MAC}(?![0-9A-Za-z])", re.IGNORECASE | re.ASCII)
+_ANY_IP = re.compile(rf"(?<![\d.]){IP}(?![\d.]*\d)", re.ASCII)
 
 # From the most to the least telling. In a name the last match counts: what comes before is the camera's own name.
 _IN_NAME: tuple[re.Pattern[str], ...] = (
@@ -71,22 +69,52 @@ _SECOND = re.compile(r"(?P<S>\d\d)(?!\d)", re.ASCII)
 
 
 def read_name(path: str) -> NameFacts:
-    """Read an uploaded file's path below its camera's folder, or its bare name."""
+    """Read an uploaded file's path below the camera root or its camera's folder, or its bare name."""
     parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if not parts:
         return NameFacts()
-    name = parts[-1]
+    clean = "/".join(parts)
     for vendor in VENDORS:
-        match = vendor.pattern.search(name)
-        stated = None if match is None else _moment(match.groupdict())
-        if match is not None and stated is not None:
-            return NameFacts(stated, vendor.triggers.get(match["mark"].lower(), Trigger.UNKNOWN))
-    trigger = Trigger.TIMER if _TIMER_MARKS.search(name) else Trigger.UNKNOWN
-    for read in _FALL_BACKS:
-        stated = read(parts)
+        match = vendor.pattern.search(clean)
+        groups = {} if match is None else match.groupdict()
+        stated = _moment(groups) if groups else None
         if stated is not None:
-            return NameFacts(stated, trigger)
-    return NameFacts(None, trigger)
+            channel = groups.get("channel")
+            return NameFacts(
+                stated,
+                vendor.trigger_of(groups.get("mark")),
+                None if channel is None else int(channel),
+                _identity(clean, groups, maker=vendor.name),
+            )
+    name = parts[-1]
+    trigger = Trigger.UNKNOWN
+    if _TIMER_MARKS.search(name):
+        trigger = Trigger.TIMER
+    elif _MANUAL_MARKS.search(name):
+        trigger = Trigger.MANUAL
+    stated = next((moment for read in _FALL_BACKS if (moment := read(parts)) is not None), None)
+    return NameFacts(stated, trigger, None, _identity(clean, {}, maker=""))
+
+
+def _identity(path: str, groups: Mapping[str, str | None], *, maker: str) -> Identity:
+    """Say who sent it, from what the vendor's row found or what stands anywhere in the path."""
+    mac = groups.get("mac") or next((found.group() for found in _ANY_MAC.finditer(path)), "")
+    hexes = re.sub(r"[-:]", "", mac).upper()
+    return Identity(
+        maker=maker,
+        serial=groups.get("serial") or "",
+        mac=":".join(hexes[index : index + 2] for index in range(0, len(hexes), 2)),
+        ip=groups.get("ip") or next((found.group() for found in _ANY_IP.finditer(path) if _is_ip(found.group())), ""),
+        alias=(groups.get("alias") or "").strip(),
+    )
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_name(parts: list[str]) -> datetime | None:
