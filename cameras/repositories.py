@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.db.models import (
     Case,
+    Count,
     DateTimeField,
     DurationField,
     Exists,
@@ -102,6 +103,11 @@ class CameraRepository(_CameraRepository["Camera"]):
     def save_fields(self, camera: "Camera", *, fields: Iterable[str]) -> None:
         """Write these fields of a camera and no other."""
         camera.save(force_update=True, update_fields=list(fields), using=self.db)
+
+    def count_by_detector(self) -> dict[str, int]:
+        """Give how many active cameras name each detector; '' is the site's."""
+        named = self.get_queryset().filter(deleted_at=None).order_by().values_list("detector")
+        return dict(named.annotate(number=Count("pk")))
 
     def note_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> bool:
         """Note that the camera showed itself (now, if not said), never backwards; online if that is recent enough."""

@@ -11,6 +11,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
+from siteadmin.system_api import SystemStatusViewSet
 
 router = ApiRouter()
 for register in (cameras_api.register, events_api.register, alerts_api.register):
@@ -34,6 +35,7 @@ class DocsView(SpectacularSwaggerView):
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
+    re_path(r"^system/status/?$", SystemStatusViewSet.as_view({"get": "status"}), name="api-system-status"),
     re_path(r"^schema/?$", SchemaView.as_view(), name="api-schema"),
     re_path(r"^docs/?$", DocsView.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r"^.*$", UnknownPathView.as_view()),

@@ -28,14 +28,19 @@ def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 when everything a request needs is there, else 503 and what is missing."""
     missing = {
         name: reason
-        for name, reason in (("database", _database()), ("cache", _cache()), ("storage", _storage()))
+        for name, reason in (
+            ("database", database_problem()),
+            ("cache", cache_problem()),
+            ("storage", storage_problem()),
+        )
         if reason
     }
     status = "not ready" if missing else "ready"
     return JsonResponse({"status": status, "missing": missing}, status=503 if missing else 200)
 
 
-def _database() -> str:
+def database_problem() -> str:
+    """Say what is wrong with the database, or nothing."""
     try:
         executor = MigrationExecutor(connection)
         return "migrations are missing" if executor.migration_plan(executor.loader.graph.leaf_nodes()) else ""
@@ -43,7 +48,8 @@ def _database() -> str:
         return "PostgreSQL does not answer"
 
 
-def _cache() -> str:
+def cache_problem() -> str:
+    """Say what is wrong with Redis, or nothing."""
     try:
         cache.get("ready")
     except (RedisError, OSError):
@@ -51,5 +57,6 @@ def _cache() -> str:
     return ""
 
 
-def _storage() -> str:
+def storage_problem() -> str:
+    """Say what is wrong with the folder of the uploads, or nothing."""
     return camera_root_problem(settings.CAMERA_ROOT)

@@ -4,7 +4,9 @@ A camera may name another one that is configured; ours are `opencv`, `onnx` (wit
 `DETECTOR_URL`).
 """
 
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -44,6 +46,18 @@ def problem_of(name: str) -> str:
     """Say why a detector that is configured cannot run, empty where nothing speaks against it."""
     if name != "onnx" or name not in configured_detectors():
         return ""
+    files = [path for path in (settings.ONNX_MODEL, settings.ONNX_LABELS) if path is not None]
+    return _problem_of_model(tuple((path, *_stamp(path)) for path in files), settings.ONNX_DEVICE)
+
+
+def breaker_of(name: str) -> str:
+    """Give the name of the breaker before a detector."""
+    return f"detector:{name if name in DETECTORS else getattr(_load(name), 'name', name)}"
+
+
+@lru_cache(maxsize=8)
+def _problem_of_model(files: tuple[Any, ...], device: str) -> str:
+    """Open the configured model once as long as its files stay as they are, which is what the arguments say."""
     # Whoever has no model does not wait for the runtime to be loaded.
     open_model = import_string("events.detectors.onnx.open_configured")
     try:
@@ -51,6 +65,14 @@ def problem_of(name: str) -> str:
     except ModelNotUsableError as error:
         return error.message
     return ""
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
 
 
 @cache

@@ -28,6 +28,9 @@ class Waiting(Protocol):
     def unsweep(self, ids: Sequence[int]) -> None:
         """Give rows back for which no message could be sent."""
 
+    def waiting_count(self) -> int:
+        """Count the rows that wait for the step or are at it."""
+
 
 WAITING: dict[Step, Waiting] = {}
 
