@@ -40,6 +40,8 @@ LEASE_MARGIN = timedelta(seconds=60)
 """What a worker may need beyond the service's own time limit: reading and scaling pictures, writing the answer."""
 LONGEST_PROMPT = 20_000
 """Signs of a prompt: more than fits the context of small models."""
+MOST_ATTRIBUTES = 10
+"""Of so many of an event's objects a model is told what services know."""
 MOST_PICTURES = 3
 PICTURE_WIDTH = 768
 """Pictures for a model: few and small, as each costs it seconds."""

@@ -292,6 +292,11 @@ class DetectionRepository(_DetectionRepository["Detection"]):
         """Give what of these types was seen on these pictures."""
         return list(self.filter(snapshot_id__in=snapshot_ids, object_type__in=list(object_types)))
 
+    def attributes_in(self, event_id: int, *, limit: int) -> list[dict[str, Any]]:
+        """Give what is known of an event's objects beside their type, the surest first."""
+        known = self.filter(event_id=event_id).exclude(attributes={}).order_by("-confidence", "id")
+        return list(known.values_list("attributes", flat=True)[:limit])
+
     def get_by_external_ids(self, camera_id: str, external_ids: Sequence[str]) -> dict[str, "Detection"]:
         """Give the camera's detections that have these external ids, by these."""
         found = self.get_queryset().filter(camera_id=camera_id, external_id__in=external_ids).exclude(external_id="")

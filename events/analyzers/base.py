@@ -1,8 +1,9 @@
 """What an analyzer is: it looks at what is known of an event and says how much it matters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class EventFacts:
     most_at_once: int
     """The highest number of objects of all types on one picture."""
     zones: tuple[EnteredZone, ...] = ()
+    attributes: tuple[Mapping[str, Any], ...] = ()
+    """What is known of its surest objects beside their type, such as a plate."""
     earlier_events: int = 0
     """Events of this camera in the two hours before."""
 

@@ -5,7 +5,7 @@ Whatever people or services typed (names of cameras and zones, types of objects)
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Any
 
@@ -23,6 +23,8 @@ NEEDED = "event"
 FENCE_START, FENCE_END = "<event-data>", "</event-data>"
 LONGEST_NAME = 200
 """Signs of one name that are shown to a model."""
+LONGEST_ATTRIBUTES = 4000
+"""Signs of all that services know of the objects."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 INSTRUCTIONS = f"""\
@@ -94,6 +96,7 @@ def describe_event(facts: EventFacts, *, builtin: Assessment) -> dict[str, Any]:
         ],
         "most_at_once": facts.most_at_once,
         "zones": [{"name": _short(zone.name), "type": zone.zone_type} for zone in facts.zones],
+        "attributes": _fitting(facts.attributes),
         "earlier_events_in_2_hours": facts.earlier_events,
         "builtin_score": builtin.score,
         "builtin_reasoning": builtin.reasoning[:1000],
@@ -104,6 +107,18 @@ def fence(data: Mapping[str, Any]) -> str:
     """Give the data as JSON between two marks that nothing inside can imitate."""
     text = json.dumps(data, indent=1).replace("<", "\\u003c").replace(">", "\\u003e")
     return f"{FENCE_START}\n{text}\n{FENCE_END}"
+
+
+def _fitting(attributes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Give the first of the attributes that together stay short."""
+    fitting: list[Mapping[str, Any]] = []
+    left = LONGEST_ATTRIBUTES
+    for one in attributes:
+        left -= len(json.dumps(one, default=str))
+        if left < 0:
+            break
+        fitting.append(one)
+    return fitting
 
 
 def _short(name: str) -> str:

@@ -5,6 +5,7 @@ Claimed, asked outside any transaction, recorded in one. What grows meanwhile is
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -23,6 +24,7 @@ from events.choices import (
     ANALYZE_MAX_ATTEMPTS,
     ANALYZE_PROMPT,
     LEASE_MARGIN,
+    MOST_ATTRIBUTES,
     MOST_PICTURES,
     PICTURE_WIDTH,
     SERVICE_PATIENCE,
@@ -32,7 +34,7 @@ from events.choices import (
     WorkState,
 )
 from events.exceptions import AnswerNotUsableError, RequestRefusedError
-from events.models import Analysis, Event
+from events.models import Analysis, Detection, Event
 from events.results import AnalysisOutcome, AnalysisResult
 from events.services import pictures, prompts
 from events.services.analysis import facts_of_events
@@ -117,6 +119,7 @@ def make_question(event: Event, prompt: str, *, with_pictures: bool) -> Question
     facts = facts_of_events([event.pk]).get(event.pk)
     if facts is None:
         raise InvalidInputError("The event has no detections any more")
+    facts = replace(facts, attributes=tuple(Detection.objects.attributes_in(event.pk, limit=MOST_ATTRIBUTES)))
     taken = pictures.event_pictures(event, limit=MOST_PICTURES, max_width=PICTURE_WIDTH) if with_pictures else []
     return Question(
         prompt=prompt, facts=facts, builtin=BuiltinAnalyzer().assess(facts), pictures=tuple(_render_all(taken))

@@ -1,6 +1,7 @@
 """Prompt texts: which placeholders they may hold, and how they are filled in."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -71,6 +72,13 @@ def test_doubled_braces_are_braces() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(PromptError):
         check_prompt(text)
+
+
+def test_endless_attributes_are_left_out() -> None:
+    many = replace(facts(), attributes=({"face": {"name": "Eve"}}, {"caption": {"text": "x" * 9000}}))
+    text = render_prompt("{event}", facts=many, builtin=BUILTIN, pictures=0)
+
+    assert json.loads(text[len(FENCE_START) : -len(FENCE_END)])["attributes"] == [{"face": {"name": "Eve"}}]
 
 
 @given(name=st.text(), zone=st.text(), kind=st.text())
