@@ -100,6 +100,10 @@ class AnalysisRepository(_AnalysisRepository["Analysis"]):
         """Note by what, and by whom, the event is judged, if the claim is still ours."""
         self.filter(pk=event_id, claim_token=token).update(prompt_version=prompt_version, model=model)
 
+    def wait_if_skipped(self, event_id: int) -> bool:
+        """Make an analysis wait for which nobody was to be asked; False for any other."""
+        return bool(self.filter(pk=event_id, state=WorkState.SKIPPED).update(**WAIT_AGAIN))
+
     def wait_again(self, event_id: int) -> bool:
         """Make an analysis that failed for good wait again; False where it did not fail."""
         return bool(self.filter(pk=event_id, state=WorkState.FAILED).update(**WAIT_AGAIN))

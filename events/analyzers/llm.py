@@ -1,7 +1,8 @@
 """Asks a language model by the OpenAI protocol: llama.cpp, vLLM, Ollama and others.
 
-The answer is JSON by a schema; what is not is an error, never a guess. Some servers know no schema and answer 400:
-these are asked once more for any JSON object. Both requests together keep the one time limit.
+The answer is JSON by a schema; what is not is an error, never a guess. Some servers know no schema, or refuse a limit
+of tokens or a temperature, and answer 400: these are asked once more, for any JSON object and without the rest. Both
+requests together keep the one time limit.
 """
 
 import base64
@@ -42,6 +43,7 @@ SCHEMA: dict[str, Any] = {
 }
 BY_SCHEMA = {"type": "json_schema", "json_schema": {"name": "assessment", "strict": True, "schema": SCHEMA}}
 ANY_OBJECT = {"type": "json_object"}
+LIMITS = {"temperature": 0, "max_tokens": MAX_ANSWER_TOKENS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +84,9 @@ class LlmAnalyzer:
         """
         deadline = time.monotonic() + self._timeout.total_seconds()
         messages = _messages(question)
-        response = self._post(messages, response_format=BY_SCHEMA, deadline=deadline)
+        response = self._post(messages, {"response_format": BY_SCHEMA, **LIMITS}, deadline=deadline)
         if response.status in UNKNOWN_FORMAT:
-            response = self._post(messages, response_format=ANY_OBJECT, deadline=deadline)
+            response = self._post(messages, {"response_format": ANY_OBJECT}, deadline=deadline)
         if response.status >= 500 or response.status in TRY_LATER:
             raise AnalyzerUnavailableError(f"The analyzer answered with status {response.status}")
         if not response.is_success:
@@ -92,16 +94,9 @@ class LlmAnalyzer:
         return read_assessment(read_content(response.body))
 
     def _post(
-        self, messages: Sequence[dict[str, Any]], *, response_format: dict[str, Any], deadline: float
+        self, messages: Sequence[dict[str, Any]], options: dict[str, Any], *, deadline: float
     ) -> http.HttpResponse:
-        body = {
-            "model": self.model,
-            "messages": messages,
-            "response_format": response_format,
-            "temperature": 0,
-            "max_tokens": MAX_ANSWER_TOKENS,
-            "stream": False,
-        }
+        body = {"model": self.model, "messages": messages, "stream": False, **options}
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"

@@ -61,6 +61,12 @@ def request_analyses(event_ids: Sequence[int]) -> None:
         dispatch(Step.ANALYZE, event_id)
 
 
+def resume_analysis(event_id: int) -> None:
+    """Make a restored event wait for the analyzer, where it was passed over while it was deleted."""
+    if Analysis.objects.wait_if_skipped(event_id):
+        dispatch(Step.ANALYZE, event_id)
+
+
 def analyze_event(event_id: int) -> AnalysisResult:
     """Ask about an event that waits for it, and let the rules see its new score.
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from django.db import transaction
 
 from events.models import Event
+from events.services.assessment import resume_analysis
 from siteadmin.core.exceptions import EventNotFoundError, VersionConflictError
 from siteadmin.core.pipeline import Step, dispatch
 
@@ -57,9 +58,10 @@ def delete_event(event_id: int, *, expected_version: int | None = None) -> None:
 
 
 def restore_event(event_id: int) -> Event:
-    """Show a deleted event again, and let the rules see it; one that is not deleted stays as it is."""
+    """Show a deleted event again, and let analyzer and rules see it; one that is not deleted stays as it is."""
     with transaction.atomic():
         if Event.objects.unmark_deleted(event_id):
+            resume_analysis(event_id)
             dispatch(Step.EVALUATE, event_id)
         return _get_visible(event_id)
 

@@ -20,6 +20,7 @@ from events.services.closing import close_idle_events
 from events.services.detection import detect_snapshot
 from events.services.grouping import assign_to_events
 from events.services.prompts import add_version, get_prompt
+from events.services.review import restore_event
 from siteadmin.core.breaker import FAILURES_TO_OPEN, Position, state_of
 from siteadmin.core.http import close_connections
 from siteadmin.core.models import BreakerState, DeadLetter
@@ -196,6 +197,13 @@ class TestClosing:
     def test_a_deleted_event_is_not_judged(self, llm: LlmServer, closed_event: Any, fields: Any) -> None:
         assert analyze_event(closed_event(**fields).pk).outcome == "skipped"
         assert llm.requests == []
+
+    def test_a_restored_event_is_judged_after_all(self, llm: LlmServer, closed_event: Any) -> None:
+        event = closed_event(deleted_at=timezone.now())
+        analyze_event(event.pk)
+        restore_event(event.pk)
+
+        assert again(event).outcome == "done"
 
     def test_an_analyzer_that_is_set_up_no_more_is_not_waited_for(
         self, llm: LlmServer, closed_event: Any, settings: Any

@@ -87,6 +87,7 @@ class TestAsking:
 
         assert analyzer(server).ask(question()).score == 12
         assert [body["response_format"]["type"] for body in server.asked] == ["json_schema", "json_object"]
+        assert ["max_tokens" in body for body in server.asked] == [True, False], "what else it may have refused"
 
     def test_names_reach_the_model_only_inside_the_fence(self, server: LlmServer) -> None:
         analyzer(server).ask(question(camera=INJECTION))
