@@ -20,12 +20,12 @@ SLOW_AFTER, SLOW_UNTIL = timedelta(seconds=1), timedelta(seconds=20)
 Beyond, which is longer than a webhook may take, its worker has probably died."""
 SLOW_PAUSE = timedelta(seconds=5)
 """Until the others of that channel look again, at most."""
+SECRET_OVERLAP = timedelta(days=1)
+"""How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300
 MAX_COOLDOWN_SECONDS = 30 * 86_400
 
 
-SECRET_OVERLAP = timedelta(days=1)
-"""How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 class Severity(models.TextChoices):
     """How bad it is, in rising order."""
 
@@ -65,6 +65,7 @@ class ChannelKind(models.TextChoices):
     INBOX = "inbox", "Inbox: shown to staff inside the product"
     WEBHOOK = "webhook", "Webhook: signed HTTP request"
     EMAIL = "email", "E-mail"
+    APPRISE = "apprise", "Apprise: a service of a hundred, by its URL"
 
 
 class DeliveryState(models.TextChoices):

