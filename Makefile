@@ -28,7 +28,7 @@ run: $(VENV)/.installed  ## set up what is missing and run the whole site until 
 	@$(BIN)/python -m siteadmin.supervise
 
 test: $(VENV)/.installed-dev  ## run the tests on servers of their own (ARGS= goes to pytest)
-	@$(BIN)/python -m siteadmin.embedded throwaway -- $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m siteadmin.embedded throwaway -- $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-browser: $(VENV)/.installed-dev  ## run the browser tests (root installs Debian's Chromium if it is missing)
 	@command -v chromium >/dev/null 2>&1 || $(MAKE) --no-print-directory chromium

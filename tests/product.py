@@ -81,8 +81,15 @@ class Product:
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the product's database directly."""
-        with psycopg.connect(self.database_url) as connection:
-            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # our own text
+
+        def ask() -> list[list[tuple[Any, ...]]]:
+            try:
+                with psycopg.connect(self.database_url) as connection:
+                    return [connection.execute(query, parameters).fetchall()]  # type: ignore[arg-type]  # our own text
+            except psycopg.OperationalError:  # it restarts: a drill's doing
+                return []
+
+        return wait_until(ask, timeout=30)[0]
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Give the product's processes whose command line has all these words."""
