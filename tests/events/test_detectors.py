@@ -1,6 +1,7 @@
 """OpenCV's people detector on pictures that the tests draw."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from events.checks import check_detector_models
 from events.detectors import registry
 from events.detectors.base import FoundObject, Picture
 from events.detectors.opencv import OpenCvDetector, confidence_of
 from events.exceptions import PictureNotUsableError
 from siteadmin.demo.scene import FRONT_DOOR, HEIGHT, WIDTH, draw_picture
 from tests.fakes.detectors import InstantDetector
+from tests.onnx_models import yolo_v8
 
 detector = OpenCvDetector()
 
@@ -165,3 +168,19 @@ def test_a_detector_that_does_not_exist_stops_the_start(settings: Any, name: str
 
     with pytest.raises(ImproperlyConfigured, match="DETECTOR"):
         registry.check_setting()
+
+
+@pytest.mark.parametrize(("name", "needed"), [("onnx", "ONNX_MODEL"), ("http", "DETECTOR_URL")])
+def test_a_detector_of_ours_without_its_setting_is_refused_by_name(settings: Any, name: str, needed: str) -> None:
+    settings.DETECTOR = name
+
+    with pytest.raises(ImproperlyConfigured, match=needed):
+        registry.check_setting()
+
+
+def test_the_check_at_start_names_what_is_wrong_with_the_model(settings: Any, tmp_path: Path) -> None:
+    settings.ONNX_MODEL = tmp_path / "model.onnx"
+    assert [error.id for error in check_detector_models()] == ["events.E001"]
+
+    yolo_v8(settings.ONNX_MODEL)
+    assert check_detector_models() == []
