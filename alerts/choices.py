@@ -66,6 +66,7 @@ class ChannelKind(models.TextChoices):
     WEBHOOK = "webhook", "Webhook: signed HTTP request"
     EMAIL = "email", "E-mail"
     APPRISE = "apprise", "Apprise: a service of a hundred, by its URL"
+    MQTT = "mqtt", "MQTT: a broker, for Home Assistant"
 
 
 class DeliveryState(models.TextChoices):

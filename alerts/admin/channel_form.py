@@ -3,7 +3,13 @@
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from alerts.channels.base import Config, ConfigError
 from alerts.channels.registry import transport_of
@@ -16,6 +22,15 @@ SETTINGS_OF: dict[str, dict[str, str]] = {
     ChannelKind.WEBHOOK: {"url": "url", "headers": "headers"},
     ChannelKind.EMAIL: {"to": "to"},
     ChannelKind.APPRISE: {"url": "service_url"},
+    ChannelKind.MQTT: {
+        "host": "mqtt_host",
+        "port": "mqtt_port",
+        "tls": "mqtt_tls",
+        "username": "mqtt_username",
+        "password": "mqtt_password",
+        "topic_prefix": "mqtt_topic_prefix",
+        "discovery_prefix": "mqtt_discovery_prefix",
+    },
 }
 """The form's field for each setting, by kind."""
 FIELDS_OF: dict[str, list[str]] = {
@@ -50,6 +65,27 @@ class ChannelForm(forms.ModelForm[Channel]):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text="Such as ntfy://ntfy.sh/topic. Not shown again; left as it is, it is kept.",
+    )
+    mqtt_host = forms.CharField(label="Broker", required=False, widget=UnfoldAdminTextInputWidget)
+    mqtt_port = forms.IntegerField(
+        label="Port", required=False, widget=UnfoldAdminIntegerFieldWidget, help_text="Empty: 1883, or 8883 with TLS."
+    )
+    mqtt_tls = forms.BooleanField(label="TLS", required=False, widget=UnfoldBooleanSwitchWidget)
+    mqtt_username = forms.CharField(label="User name", required=False, widget=UnfoldAdminTextInputWidget)
+    mqtt_password = forms.CharField(
+        label="Password",
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=True),
+        help_text="Not shown again; *** keeps the old one.",
+    )
+    mqtt_topic_prefix = forms.CharField(
+        label="Topic prefix", required=False, initial="siteadmin", widget=UnfoldAdminTextInputWidget
+    )
+    mqtt_discovery_prefix = forms.CharField(
+        label="Home Assistant's discovery prefix",
+        required=False,
+        initial="homeassistant",
+        widget=UnfoldAdminTextInputWidget,
     )
 
     class Meta:

@@ -4,6 +4,7 @@ from alerts.channels.apprise import AppriseTransport
 from alerts.channels.base import Transport
 from alerts.channels.email import EmailTransport
 from alerts.channels.inbox import InboxTransport
+from alerts.channels.mqtt import MqttTransport
 from alerts.channels.webhook import WebhookTransport
 from alerts.choices import ChannelKind
 
@@ -12,6 +13,7 @@ TRANSPORTS: dict[str, Transport] = {
     ChannelKind.WEBHOOK: WebhookTransport(),
     ChannelKind.EMAIL: EmailTransport(),
     ChannelKind.APPRISE: AppriseTransport(),
+    ChannelKind.MQTT: MqttTransport(),
 }
 
 

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, unique=True)),
-                ('kind', models.CharField(choices=[('inbox', 'Inbox: shown to staff inside the product'), ('webhook', 'Webhook: signed HTTP request'), ('email', 'E-mail'), ('apprise', 'Apprise: a service of a hundred, by its URL')], max_length=16)),
+                ('kind', models.CharField(choices=[('inbox', 'Inbox: shown to staff inside the product'), ('webhook', 'Webhook: signed HTTP request'), ('email', 'E-mail'), ('apprise', 'Apprise: a service of a hundred, by its URL'), ('mqtt', 'MQTT: a broker, for Home Assistant')], max_length=16)),
                 ('enabled', models.BooleanField(default=True)),
                 ('config', siteadmin.core.fields.SealedObjectField(blank=True, default=dict, help_text='What the kind needs: see the documentation.')),
                 ('secret', siteadmin.core.fields.SealedTextField(blank=True, editable=False)),
