@@ -1,20 +1,26 @@
 """Admin pages of cameras, zones and snapshots."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
+from unfold.forms import ActionForm
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from cameras import services
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
-from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
+from cameras.models import Camera, CameraFolder, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
+
+R = TypeVar("R", bound=Model)
 
 NO_PICTURE = "–"
 
@@ -23,9 +29,24 @@ def thumbnail(snapshot_id: int | None, *, height: int) -> str:
     """Give the picture of a snapshot, small, as a link to the whole."""
     if snapshot_id is None:
         return NO_PICTURE
-    address = f"/api/snapshots/{snapshot_id}/image"
-    picture = '<a href="{}"><img src="{}" alt="Picture {}" height="{}" loading="lazy" style="height: {}px"></a>'
-    return format_html(picture, address, address, snapshot_id, height, height)
+    return _picture_link(f"/api/snapshots/{snapshot_id}/image", f"Picture {snapshot_id}", height=height)
+
+
+def _picture_link(address: str, told: str, *, height: int) -> str:
+    picture = '<a href="{}"><img src="{}" alt="{}" height="{}" loading="lazy" style="height: {}px"></a>'
+    return format_html(picture, address, address, told, height, height)
+
+
+def _each_of(request: HttpRequest, rows: Iterable[R], act: Callable[[R], object], *, done: str) -> None:
+    """Do it with each, and say what was refused."""
+    count = 0
+    for row in rows:
+        try:
+            act(row)
+            count += 1
+        except SecurityIntelligenceError as refusal:
+            messages.error(request, f"{row}: {refusal.message}")
+    messages.success(request, f"{count} {done}.")
 
 
 class CameraForm(forms.ModelForm[Camera]):
@@ -101,17 +122,36 @@ class DetectionLimitInline(TabularInline):  # type: ignore[misc]  # unfold is un
     fields = ("object_type", "ignored", "min_confidence", "min_area", "max_area")
 
 
+class CameraFolderInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    """Further folders whose pictures are this camera's."""
+
+    model = CameraFolder
+    extra = 0
+    tab = True
+    fields = ("folder_path",)
+    verbose_name_plural = "further folders"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They come from unassigned uploads."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They are kept or removed."""
+        return False
+
+
 @admin.register(Camera)
 class CameraAdmin(BaseAdmin):
     """Cameras; deleting is undone by restoring."""
 
     form = CameraForm
-    inlines = (ZoneInline, MaskInline, DetectionLimitInline)
+    inlines = (ZoneInline, MaskInline, DetectionLimitInline, CameraFolderInline)
     list_display = ("picture", "name", "id", "status", "last_seen_at", "folder_path", "demo", "deleted_at")
     list_display_links = ("name",)
     list_filter = ("status", ("deleted_at", admin.EmptyFieldListFilter), "demo")
     search_fields = ("name", "id", "folder_path")
-    readonly_fields = ("picture", "last_seen_at", "demo", "created_at", "deleted_at")
+    readonly_fields = ("picture", "last_seen_at", "clock", "ftp_user", "demo", "created_at", "deleted_at")
+    actions_submit_line: ClassVar = ["make_ftp_password"]
     actions: ClassVar = ["delete_cameras", "restore_cameras"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Camera]:
@@ -126,6 +166,25 @@ class CameraAdmin(BaseAdmin):
     def picture(self, camera: Camera) -> str:
         """Show the newest picture."""
         return thumbnail(getattr(camera, "latest_snapshot_id", None), height=48)
+
+    @admin.display(description="Clock")
+    def clock(self, camera: Camera) -> str:
+        """Show what is wrong with its clock."""
+        fault = camera.clock_fault
+        if not fault:
+            return "No fault seen"
+        return f"{fault['reason']} It said {fault['stated']} at {fault['at']}; the time of arrival was taken instead."
+
+    @admin.display(description="FTP user")
+    def ftp_user(self, camera: Camera) -> str:
+        """Show the name that it logs in with."""
+        return camera.pk if camera.ftp_password else "No password was made"
+
+    @action(description="Save and make an FTP password", permissions=["change"])  # type: ignore[untyped-decorator]
+    def make_ftp_password(self, request: HttpRequest, obj: Camera) -> None:
+        """Make a new password and show it once."""
+        password = services.make_ftp_password(obj.pk)
+        messages.warning(request, f"FTP user {obj.pk}, password {password}. Note it now: it is not shown again.")
 
     def save_model(self, request: HttpRequest, obj: Camera, form: CameraForm, change: bool) -> None:  # noqa: FBT001
         """Create and change by the services, which touch nothing that another process sets."""
@@ -143,22 +202,12 @@ class CameraAdmin(BaseAdmin):
     @admin.action(description="Delete: hide it and all that belongs to it", permissions=["change"])
     def delete_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
         """Delete softly."""
-        self._each(request, queryset, services.delete_camera, done="deleted")
+        _each_of(request, queryset, lambda camera: services.delete_camera(camera.pk), done="deleted")
 
     @admin.action(description="Restore", permissions=["change"])
     def restore_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
         """Undo the deletion."""
-        self._each(request, queryset, services.restore_camera, done="restored")
-
-    def _each(self, request: HttpRequest, queryset: QuerySet[Camera], act: Any, *, done: str) -> None:
-        count = 0
-        for camera in queryset:
-            try:
-                act(camera.pk)
-                count += 1
-            except SecurityIntelligenceError as refusal:
-                messages.error(request, f"{camera}: {refusal.message}")
-        messages.success(request, f"{count} {done}.")
+        _each_of(request, queryset, lambda camera: services.restore_camera(camera.pk), done="restored")
 
 
 @admin.register(Zone)
@@ -192,6 +241,75 @@ class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untype
     list_select_related = ("camera",)
     search_fields = ("object_type", "camera__name")
     autocomplete_fields = ("camera",)
+
+
+class AssignForm(ActionForm):  # type: ignore[misc]  # unfold is untyped
+    """The actions of unassigned uploads, with the camera that one of them needs."""
+
+    camera = forms.ModelChoiceField(
+        queryset=Camera.objects.active(),
+        required=False,
+        empty_label="(camera to assign to)",
+        label="",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
+@admin.register(UnassignedUpload)
+class UnassignedUploadAdmin(ReadOnlyAdmin):
+    """Uploads in folders that are no camera's; whoever says whose a folder is lets all of it through."""
+
+    list_display = ("picture", "folder", "name", "maker", "serial", "mac", "ip", "alias", "received_at", "error")
+    list_display_links = ("name",)
+    list_filter = ("folder", "maker")
+    search_fields = ("folder", "name", "serial", "mac", "ip", "alias")
+    exclude = ("claim_token", "swept_at", "due_at", "attempts")
+    readonly_fields = ("picture",)
+    action_form = AssignForm
+    actions: ClassVar = ["make_cameras", "assign_to_camera", "discard"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UnassignedUpload]:
+        """Leave out what is under way."""
+        return UnassignedUpload.objects.waiting()
+
+    def has_assign_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change cameras may say whose an upload is."""
+        return request.user.has_perm("cameras.change_camera")
+
+    @admin.display(description="Picture")
+    def picture(self, upload: UnassignedUpload) -> str:
+        """Show the picture."""
+        if upload.width is None:
+            return NO_PICTURE
+        return _picture_link(f"/api/unassigned-uploads/{upload.pk}/image", f"Picture {upload.pk}", height=80)
+
+    @admin.action(description="Make a camera of the folder", permissions=["assign"])
+    def make_cameras(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
+        """Make a camera of each folder."""
+        self._assign(request, queryset, camera_id=None)
+
+    @admin.action(description="Assign the folder to the camera", permissions=["assign"])
+    def assign_to_camera(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
+        """Give each folder to the camera that was chosen."""
+        camera_id = request.POST.get("camera")
+        if not camera_id:
+            messages.error(request, "Choose the camera beside the action.")
+            return
+        self._assign(request, queryset, camera_id=camera_id)
+
+    @admin.action(description="Discard", permissions=["assign"])
+    def discard(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
+        """Throw uploads away."""
+        _each_of(request, queryset, services.discard_upload, done="discarded")
+
+    def _assign(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload], *, camera_id: str | None) -> None:
+        one_of_each = {upload.folder: upload for upload in queryset}
+        _each_of(
+            request,
+            one_of_each.values(),
+            lambda upload: services.assign_folder(upload, camera_id=camera_id),
+            done="assigned; the pictures are on their way",
+        )
 
 
 @admin.register(Snapshot)

@@ -27,6 +27,7 @@ from cameras.repositories import (
     SnapshotRepository,
     ZoneRepository,
 )
+from cameras.unassigned_repositories import CameraFolderRepository, UnassignedUploadRepository
 from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
 
@@ -63,6 +64,10 @@ class Camera(models.Model):
         null=True, blank=True, help_text="Days to keep pictures and events; 0: for ever; empty: the site's."
     )
     demo = models.BooleanField(default=False, editable=False)
+    ftp_password = models.CharField(max_length=128, blank=True, editable=False, help_text="Hashed; empty: no FTP.")
+    clock_fault = models.JSONField(
+        null=True, editable=False, help_text="The last impossible time that it stated: at, stated, reason."
+    )
 
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -82,6 +87,60 @@ class Camera(models.Model):
     def zone_info(self) -> ZoneInfo:
         """The zone of its clock: its own, else the site's."""
         return ZoneInfo(self.timezone or settings.TIME_ZONE)
+
+
+class CameraFolder(models.Model):
+    """A further folder below the camera root whose pictures are a camera's."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="folders")
+    folder_path = models.CharField(max_length=255, unique=True, help_text="Folder below the camera root.")
+
+    objects: ClassVar[CameraFolderRepository] = CameraFolderRepository()
+
+    class Meta:
+        ordering = ["folder_path"]
+
+    def __str__(self) -> str:
+        return self.folder_path
+
+
+class UnassignedUpload(Claimable):
+    """An upload in a folder that is no camera's; `due_at` is set once there is a camera that it may go to."""
+
+    folder = models.CharField(max_length=255, help_text="Top folder below the camera root.")
+    slug = models.CharField(max_length=64, help_text="The id that a camera of this folder would get.")
+    name = models.CharField(max_length=255, help_text="As uploaded, below the folder.")
+    sha256 = models.CharField(max_length=64)
+    file = models.CharField(max_length=255, help_text="Name in the media storage.")
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    error = models.TextField(blank=True, help_text="Why it is no whole picture; empty: it is one.")
+    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.UNKNOWN)
+
+    maker = models.CharField(max_length=32, blank=True)
+    serial = models.CharField(max_length=255, blank=True)
+    mac = models.CharField(max_length=17, blank=True)
+    ip = models.CharField(max_length=15, blank=True)
+    alias = models.CharField(max_length=255, blank=True)
+
+    file_time = models.DateTimeField(null=True, blank=True)
+    received_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[UnassignedUploadRepository] = UnassignedUploadRepository()
+
+    class Meta:
+        ordering = ["-received_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["folder", "name", "sha256"], name="unassigned_identity"),
+        ]
+        indexes = [
+            models.Index(fields=["-received_at", "-id"], name="unassigned_newest"),
+            models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="unassigned_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.name}"
 
 
 class Zone(models.Model):

@@ -83,6 +83,14 @@ class CameraRepository(_CameraRepository["Camera"]):
         """Give the camera whose folder is the longest of these paths, deleted ones included, or None."""
         return self.get_queryset().filter(folder_path__in=folder_paths).order_by(Length("folder_path").desc()).first()
 
+    def set_ftp_password(self, camera_id: str, *, encoded: str) -> bool:
+        """Keep a camera's hashed FTP password; empty: none. False where there is no such active camera."""
+        return bool(self.get_queryset().filter(pk=camera_id, deleted_at=None).update(ftp_password=encoded))
+
+    def set_clock_fault(self, camera_id: str, *, fault: dict[str, str] | None) -> None:
+        """Keep what is wrong with a camera's clock, or that nothing is."""
+        self.get_queryset().filter(pk=camera_id).update(clock_fault=fault)
+
     def get_by_status(self, status: str) -> Sequence["Camera"]:
         """Give the cameras in this state."""
         return list(self.get_queryset().filter(status=status, deleted_at=None))

@@ -22,6 +22,8 @@ class IntakeOutcome(StrEnum):
     """It stays where it is; the reason says why."""
     GONE = "gone"
     """It disappeared before it could be read."""
+    UNASSIGNED = "unassigned"
+    """It is no camera's and waits until somebody says whose it is."""
 
 
 @register_result
@@ -37,7 +39,30 @@ class IntakeResult:
     @property
     def settled(self) -> bool:
         """Whether the upload is in the database, now or from before."""
-        return self.outcome in (IntakeOutcome.STORED, IntakeOutcome.DUPLICATE, IntakeOutcome.FAILED)
+        return self.outcome in (
+            IntakeOutcome.STORED,
+            IntakeOutcome.DUPLICATE,
+            IntakeOutcome.FAILED,
+            IntakeOutcome.UNASSIGNED,
+        )
+
+
+@register_result
+@dataclasses.dataclass(slots=True, frozen=True)
+class AdmitResult:
+    """What became of an upload that had waited for a camera; `outcome` is empty where it was not its turn."""
+
+    outcome: str = ""
+    snapshot_id: int | None = None
+    camera_id: str | None = None
+
+
+@register_result
+@dataclasses.dataclass(slots=True, frozen=True)
+class ReleaseResult:
+    """How many waiting uploads were found to have a camera now."""
+
+    released: int = 0
 
 
 @register_result

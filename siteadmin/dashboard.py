@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from alerts.models import Alert, Delivery
 from alerts.services.lifecycle import acknowledge_alert
-from cameras.models import Camera, Snapshot
+from cameras.models import Camera, Snapshot, UnassignedUpload
 from events.choices import RiskLevel
 from events.models import Event
 from siteadmin.core.exceptions import AuthorizationError, SecurityIntelligenceError
@@ -69,6 +69,7 @@ def _pipeline() -> dict[str, Any]:
             ("Events waiting for the rules", Event.objects.waiting_count(), "admin:events_event_changelist"),
             ("Deliveries waiting", Delivery.objects.waiting_count(), "admin:alerts_delivery_changelist"),
         ],
+        "unassigned": UnassignedUpload.objects.waiting().count_up_to(COUNT_LIMIT),
         "failed_snapshots": Snapshot.objects.failed().count_up_to(COUNT_LIMIT),
         "dead_letters": DeadLetter.objects.dead().count_up_to(COUNT_LIMIT),
         "breakers": BreakerState.objects.troubled(),

@@ -23,6 +23,12 @@ class DetectionLimitFilter(StrictFilterSet):
     object_type = MultiValueFilter(field_name="object_type")
 
 
+class UnassignedUploadFilter(StrictFilterSet):
+    """By folder, exactly."""
+
+    folder = MultiValueFilter(field_name="folder")
+
+
 class SnapshotFilter(StrictFilterSet):
     """By camera, state, trigger and time of capture."""
 

@@ -8,13 +8,31 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
+from cameras.models import Camera, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
 from siteadmin.core.filters import parse_instant
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "nullable": True,
+        "properties": {
+            "at": {"type": "string", "format": "date-time"},
+            "stated": {"type": "string"},
+            "reason": {"type": "string"},
+        },
+        "description": "The last time that it stated and that cannot be; null once it states a possible one.",
+    }
+)
+class ClockFaultField(serializers.JSONField):
+    """What is wrong with a camera's clock."""
+
+
 class CameraSerializer(StrictModelSerializer[Camera]):
     """A camera; `id` is taken at its creation alone, and made from the name where it is missing."""
+
+    clock_fault = ClockFaultField(read_only=True, allow_null=True)
 
     class Meta:
         model = Camera
@@ -29,6 +47,7 @@ class CameraSerializer(StrictModelSerializer[Camera]):
             "timer_pictures",
             "retention_days",
             "detector",
+            "clock_fault",
             "demo",
             "created_at",
             "deleted_at",
@@ -114,6 +133,63 @@ class SnapshotSerializer(StrictModelSerializer[Snapshot]):
             "error",
         )
         read_only_fields = fields
+
+
+class FtpPasswordSerializer(StrictSerializer):
+    """What a camera logs in to the FTP server with; the password is shown this once."""
+
+    user = serializers.CharField(read_only=True)
+    password = serializers.CharField(read_only=True)
+
+
+class UnassignedUploadSerializer(StrictModelSerializer[UnassignedUpload]):
+    """An upload that waits for a camera; `maker` to `alias` are guessed from its path."""
+
+    class Meta:
+        model = UnassignedUpload
+        fields = (
+            "id",
+            "folder",
+            "name",
+            "sha256",
+            "size",
+            "width",
+            "height",
+            "error",
+            "trigger",
+            "maker",
+            "serial",
+            "mac",
+            "ip",
+            "alias",
+            "received_at",
+        )
+        read_only_fields = fields
+
+
+class NewCameraSerializer(StrictModelSerializer[Camera]):
+    """The camera to make of a folder; `name` and `id` follow from the folder where they are missing."""
+
+    class Meta:
+        model = Camera
+        fields = ("id", "name", "timezone", "offline_after_seconds", "timer_pictures", "retention_days", "detector")
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "id": {"required": False, "validators": Camera._meta.get_field("id").validators},
+            "name": {"required": False, "validators": []},
+        }
+
+
+class AssignSerializer(StrictSerializer):
+    """Either the id of a camera, or what to make one of."""
+
+    camera = serializers.CharField(required=False)
+    create: Any = NewCameraSerializer(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take one of the two."""
+        if ("camera" in attrs) == ("create" in attrs):
+            raise serializers.ValidationError({"camera": "Give either 'camera' or 'create'."})
+        return attrs
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)

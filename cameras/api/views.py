@@ -18,7 +18,13 @@ from rest_framework.serializers import BaseSerializer
 from cameras import services
 from cameras.api.filters import CameraFilter, SnapshotFilter
 from cameras.api.parsers import RawImageParser, refuse_too_large
-from cameras.api.serializers import CameraSerializer, SnapshotSerializer, UploadSerializer, ZoneSerializer
+from cameras.api.serializers import (
+    CameraSerializer,
+    FtpPasswordSerializer,
+    SnapshotSerializer,
+    UploadSerializer,
+    ZoneSerializer,
+)
 from cameras.ingest.decode import CONTENT_TYPES
 from cameras.models import Camera, Snapshot, Zone
 from cameras.results import IntakeOutcome, IntakeResult
@@ -51,7 +57,7 @@ class CameraViewSet(CrudViewSet[Camera]):
     text_lookup = True
     camera_lookup = "id"
     ordering_fields = ("name", "created_at")
-    required_roles: ClassVar = {"restore": Role.OPERATOR, "snapshot": Role.VIEWER}
+    required_roles: ClassVar = {"restore": Role.OPERATOR, "snapshot": Role.VIEWER, "ftp_password": Role.OPERATOR}
 
     def get_rows(self) -> QuerySet[Camera]:
         return Camera.objects.get_queryset() if self.action == "restore" else Camera.objects.active()
@@ -74,6 +80,15 @@ class CameraViewSet(CrudViewSet[Camera]):
     def restore(self, request: Request, pk: str) -> Response:
         """Undo the deletion of a camera."""
         return Response(self.get_serializer(services.restore_camera(self.get_object().pk)).data)
+
+    @extend_schema(request=None, responses=FtpPasswordSerializer)
+    @action(detail=True, methods=["post"], url_path="ftp-password")
+    def ftp_password(self, request: Request, pk: str) -> Response:
+        """Make a new password for the FTP server, which ends the old one; it is shown this once."""
+        camera = self.get_object()
+        response = Response({"user": camera.pk, "password": services.make_ftp_password(camera.pk)})
+        response["Cache-Control"] = "no-store"
+        return response
 
     @extend_schema(responses=PICTURE)
     @action(detail=True, methods=["get"], content_negotiation_class=AnyAnswerNegotiation)

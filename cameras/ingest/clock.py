@@ -31,6 +31,19 @@ def choose_captured_at(
     return moment if EARLIEST <= moment <= arrived_at + AHEAD else arrived_at
 
 
+def find_clock_fault(stated: datetime, *, zone: ZoneInfo, arrived_at: datetime) -> str:
+    """Say what is wrong with the time that a camera states, or nothing."""
+    try:
+        moment = (stated.replace(tzinfo=zone) if stated.tzinfo is None else stated).astimezone(UTC)
+    except OverflowError:
+        return "Its time cannot be."
+    if moment < EARLIEST:
+        return "Its clock is before 2010, as after a power cut."
+    if moment > arrived_at + AHEAD:
+        return "Its clock or time zone is more than 5 minutes ahead."
+    return ""
+
+
 def format_stated(stated: datetime | None) -> str:
     """Give the stated time as kept in a snapshot's identity: local where it was local, in UTC where it was aware."""
     if stated is None:

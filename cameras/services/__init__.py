@@ -3,19 +3,24 @@
 from cameras.services.cameras import (
     create_camera,
     delete_camera,
+    find_camera,
     find_or_create_camera,
     mark_silent_cameras,
     normalize_folder_path,
     restore_camera,
     update_camera,
 )
+from cameras.services.ftp import make_ftp_password, remove_ftp_password
 from cameras.services.intake import accept_picture, accept_upload, parts_below_root
 from cameras.services.limits import create_detection_limit, delete_detection_limit, update_detection_limit
+from cameras.services.unassigned import admit_upload, assign_folder, discard_upload, release_waiting
 from cameras.services.zones import create_mask, create_zone, delete_mask, delete_zone, update_mask, update_zone
 
 __all__ = [
     "accept_picture",
     "accept_upload",
+    "admit_upload",
+    "assign_folder",
     "create_camera",
     "create_detection_limit",
     "create_mask",
@@ -24,10 +29,15 @@ __all__ = [
     "delete_detection_limit",
     "delete_mask",
     "delete_zone",
+    "discard_upload",
+    "find_camera",
     "find_or_create_camera",
+    "make_ftp_password",
     "mark_silent_cameras",
     "normalize_folder_path",
     "parts_below_root",
+    "release_waiting",
+    "remove_ftp_password",
     "restore_camera",
     "update_camera",
     "update_detection_limit",

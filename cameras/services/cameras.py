@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from cameras.folders import LONGEST_NAME, slugify_folder
-from cameras.models import Camera
+from cameras.models import Camera, CameraFolder
 from cameras.results import SilenceResult
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import (
@@ -29,28 +29,40 @@ _TAKEN = {
 }
 
 
-def find_or_create_camera(folders: Sequence[str]) -> tuple[Camera, int]:
-    """Give the camera of a path of folders below the camera root, made if need be, and how many folders are its own.
+def find_camera(folders: Sequence[str]) -> tuple[Camera, int] | None:
+    """Give the camera of a path of folders below the camera root, and how many folders are its own.
 
-    The deepest folder that a camera names as its own counts, else the top one, whose name gives the id. However many
-    processes meet a new folder at once, one camera comes of it. It may be a deleted one.
+    The deepest folder that is a camera's counts, else the top one, whose name gives the id. It may be a deleted one.
     """
-    paths = [_storable("/".join(folders[:depth])) for depth in range(1, len(folders) + 1)]
+    paths = [storable_folder("/".join(folders[:depth])) for depth in range(1, len(folders) + 1)]
     camera = Camera.objects.get_by_deepest_folder(paths)
     if camera is not None:
         return camera, camera.folder_path.count("/") + 1
+    further = CameraFolder.objects.get_deepest(paths)
+    if further is not None:
+        return further.camera, further.folder_path.count("/") + 1
+    camera = Camera.objects.get_by_id(slugify_folder(folders[0]))
+    return None if camera is None else (camera, 1)
+
+
+def find_or_create_camera(folders: Sequence[str]) -> tuple[Camera, int]:
+    """Give the camera of a path of folders as `find_camera` does, made of the top one if need be.
+
+    However many processes meet a new folder at once, one camera comes of it.
+    """
+    found = find_camera(folders)
+    if found is not None:
+        return found
     camera_id = slugify_folder(folders[0])
-    camera = Camera.objects.get_by_id(camera_id)
-    if camera is not None:
-        return camera, 1
+    folder = storable_folder(folders[0])
     plain = clean_text(folders[0]).strip()[:LONGEST_NAME] or camera_id
     for name in (plain, f"{plain[: LONGEST_NAME - len(camera_id) - 3]} ({camera_id})"):
-        Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=paths[0])
-        camera = Camera.objects.get_by_id(camera_id) or Camera.objects.get_by_folder_path(paths[0])
+        Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=folder)
+        camera = Camera.objects.get_by_id(camera_id) or Camera.objects.get_by_folder_path(folder)
         if camera is not None:
-            logger.info("camera_created", camera=camera.pk, folder=paths[0])
+            logger.info("camera_created", camera=camera.pk, folder=folder)
             return camera, 1
-    raise ProcessingError(f"No camera could be made for the folder '{paths[0]}'")
+    raise ProcessingError(f"No camera could be made for the folder '{folder}'")
 
 
 def create_camera(*, fields: dict[str, Any]) -> Camera:
@@ -134,7 +146,7 @@ def _field_error(field: str, detail: str) -> ValidationError:
     return ValidationError(f"{field}: {detail}", errors=[{"field": field, "code": "invalid", "detail": detail}])
 
 
-def _storable(folder: str) -> str:
+def storable_folder(folder: str) -> str:
     """Give the path as the database can keep it; one that no encoding fits is told apart by its digest."""
     clean = clean_text(folder, limit=255)
     return clean if clean == folder else f"{clean[:180]} ({slugify_folder(folder)})"[:255]

@@ -24,12 +24,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cameras.choices import CameraStatus, SnapshotState, TimerPictures, Trigger
-from cameras.ingest.clock import choose_captured_at, format_stated
+from cameras.ingest.clock import choose_captured_at, find_clock_fault, format_stated
 from cameras.ingest.decode import DecodedPicture, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, read_name
 from cameras.models import Camera, Snapshot
 from cameras.results import CAMERA_IS_DELETED, IntakeOutcome, IntakeResult
-from cameras.services.cameras import find_or_create_camera
+from cameras.services.cameras import find_camera, find_or_create_camera
+from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
 from siteadmin.core.pipeline import Step, dispatch
@@ -54,6 +55,8 @@ class _Upload:
     seen_at: datetime | None
     """When the camera showed itself by it; None: now."""
     final: bool
+    arrived_at: datetime | None = None
+    """When it arrived; None: now."""
 
 
 def accept_upload(
@@ -77,27 +80,34 @@ def accept_upload(
         parts = parts_below_root(path)
         if len(parts) < 2:
             return IntakeResult(IntakeOutcome.IGNORED, reason="The file lies in no camera's folder.")
-        camera, depth = find_or_create_camera(parts[:-1])
+        found = find_or_create_camera(parts[:-1]) if settings.AUTO_CREATE_CAMERAS else find_camera(parts[:-1])
+        camera, depth = found or (None, 1)
         name = name or "/".join(parts[depth:])
-        root = settings.CAMERA_ROOT
+        folder, root = parts[0], settings.CAMERA_ROOT
     else:
-        root = path.parent
-    if camera.deleted_at is not None:
+        folder, root = "", path.parent
+    camera_id = None if camera is None else camera.pk
+    if camera is not None and camera.deleted_at is not None:
         return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason=CAMERA_IS_DELETED)
     try:
         opened = _open_plainly(path, root=root)
     except FileNotFoundError:
-        return IntakeResult(IntakeOutcome.GONE, camera_id=camera.pk)
+        return IntakeResult(IntakeOutcome.GONE, camera_id=camera_id)
     if opened is None:
-        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera.pk, reason="It is a link or no plain file.")
+        return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera_id, reason="It is a link or no plain file.")
     with os.fdopen(opened, "rb") as file:
         before = os.fstat(opened)
         # One byte more than is taken, so that a file which grew meanwhile is not cut.
         data = file.read(settings.MAX_UPLOAD_BYTES + 1)
         changed = _mark(os.fstat(opened)) != _mark(before)
     if changed:
-        return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=camera.pk, reason=CHANGED)
+        return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=camera_id, reason=CHANGED)
     file_time = datetime.fromtimestamp(before.st_mtime, tz=UTC)
+    if camera is None:
+        result = keep_unassigned(data, folder=folder, name=name or path.name, file_time=file_time, final=final)
+        if result.settled and not keep:
+            _remove(path, before)
+        return result
     upload = _Upload(
         camera=camera,
         name=name or path.name,
@@ -118,6 +128,23 @@ def accept_picture(data: bytes, *, camera: Camera, name: str, captured_at: datet
     upload = _Upload(
         camera=camera, name=name, data=data, stated=captured_at, file_time=None, seen_at=None, final=True
     )  # fmt: skip
+    return _take_in(upload)
+
+
+def accept_stored(
+    data: bytes, *, camera: Camera, name: str, file_time: datetime | None, arrived_at: datetime
+) -> IntakeResult:
+    """Take in a file that arrived then and waited until it was known whose it is."""
+    upload = _Upload(
+        camera=camera,
+        name=name,
+        data=data,
+        stated=None,
+        file_time=file_time,
+        seen_at=arrived_at,
+        final=True,
+        arrived_at=arrived_at,
+    )
     return _take_in(upload)
 
 
@@ -237,16 +264,20 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
     snapshot.camera = camera
     snapshot.name = clean_text(upload.name)[-LONGEST_NAME:]
     snapshot.stated_at = format_stated(stated)
+    arrived_at = upload.arrived_at or timezone.now()
+    if upload.arrived_at is not None:
+        snapshot.received_at = upload.arrived_at
     snapshot.captured_at = choose_captured_at(
         stated=stated,
         file_time=upload.file_time,
         zone=camera.zone_info,
-        arrived_at=timezone.now(),
+        arrived_at=arrived_at,
     )
     try:
         with transaction.atomic():
             Snapshot.objects.insert(snapshot)
             _note_seen(upload)
+            _note_clock(camera, stated, arrived_at=arrived_at)
             if snapshot.state == SnapshotState.RECEIVED:
                 dispatch(Step.DETECT, snapshot.pk)
     except IntegrityError:
@@ -264,6 +295,18 @@ def _note_seen(upload: _Upload) -> None:
     is_fresh = camera.last_seen_at is not None and timezone.now() - camera.last_seen_at < SEEN_AT_MOST_EVERY
     if upload.seen_at is not None or not is_fresh or camera.status != CameraStatus.ONLINE:
         Camera.objects.note_seen(camera.pk, seen_at=upload.seen_at)
+
+
+def _note_clock(camera: Camera, stated: datetime | None, *, arrived_at: datetime) -> None:
+    """Note what is wrong with the camera's clock, or that it is right again; silent where nothing is stated."""
+    if stated is None:
+        return
+    reason = find_clock_fault(stated, zone=camera.zone_info, arrived_at=arrived_at)
+    if reason:
+        fault = {"at": arrived_at.isoformat(), "stated": format_stated(stated), "reason": reason}
+        Camera.objects.set_clock_fault(camera.pk, fault=fault)
+    elif camera.clock_fault is not None:
+        Camera.objects.set_clock_fault(camera.pk, fault=None)
 
 
 def _find(upload: _Upload, sha256: str, stated: datetime | None) -> IntakeResult | None:

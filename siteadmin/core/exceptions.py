@@ -131,6 +131,13 @@ class SnapshotNotFoundError(NotFoundError):
     resource = "snapshot"
 
 
+class UnassignedUploadNotFoundError(NotFoundError):
+    """No upload that waits for a camera has this id."""
+
+    default_error_code = "UNASSIGNED_UPLOAD_NOT_FOUND"
+    resource = "unassigned upload"
+
+
 class EventNotFoundError(NotFoundError):
     """No event has this id."""
 

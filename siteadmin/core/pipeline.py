@@ -27,6 +27,7 @@ class BrokerUnavailableError(CacheError):
 class Step(StrEnum):
     """Every step of the pipeline, in order; the value is the Celery task's name."""
 
+    ADMIT = "cameras.admit"
     DETECT = "events.detect"
     ENRICH = "events.enrich"
     ANALYZE = "events.analyze"

@@ -83,6 +83,7 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.MaskNotFoundError: _GONE,
     exceptions.DetectionLimitNotFoundError: _GONE,
     exceptions.SnapshotNotFoundError: _GONE,
+    exceptions.UnassignedUploadNotFoundError: _GONE,
     exceptions.EventNotFoundError: _GONE,
     exceptions.DetectionNotFoundError: _GONE,
     exceptions.MediaNotFoundError: (

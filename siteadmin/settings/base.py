@@ -108,7 +108,7 @@ USE_TZ = True
 CAMERA_ROOT = env.path("CAMERA_ROOT", default=VAR / "cameras")
 MEDIA_ROOT = VAR / "media"
 FAILED_ROOT_NAME = "failed"
-AUTO_CREATE_CAMERAS = True
+AUTO_CREATE_CAMERAS = env.boolean("AUTO_CREATE_CAMERAS", default=True)
 INGEST_KEEP_ORIGINALS = env.boolean("INGEST_KEEP_ORIGINALS", default=False)
 FILE_STABLE = env.seconds("FILE_STABLE_SECONDS", default=2, maximum=3600)
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", default=25 * 1024 * 1024, minimum=1024)
@@ -374,6 +374,11 @@ CELERY_BEAT_SCHEDULE = {
     "mark_silent": {
         "task": "cameras.mark_silent",
         "schedule": 10.0,
+        "options": {"expires": 10, "ignore_result": True},
+    },
+    "release_waiting": {
+        "task": "cameras.release_waiting",
+        "schedule": 5.0,
         "options": {"expires": 10, "ignore_result": True},
     },
     "draw_demo": {

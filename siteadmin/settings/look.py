@@ -74,6 +74,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": _models(
                     ("Cameras", "videocam", "cameras.camera"),
+                    ("Unassigned uploads", "question_mark", "cameras.unassignedupload"),
                     ("Zones", "polyline", "cameras.zone"),
                     ("Masks", "visibility_off", "cameras.mask"),
                     ("Detection limits", "tune", "cameras.detectionlimit"),

@@ -50,7 +50,7 @@ def programs_of(site: Site) -> list[Program]:
     celery = [python, "-m", "celery", "--quiet", "--skip-checks", "-A", "siteadmin"]  # prepare.py has checked
     worker = [*celery, "worker", "--loglevel=INFO"]
     # Slow services have a worker of their own; without any, what still waits for one is only put away.
-    own_queues = "detect" if site.asks_services else "detect,enrich,analyze"
+    own_queues = "admit,detect" if site.asks_services else "admit,detect,enrich,analyze"
     table = [
         Program(
             name="web",

@@ -10,7 +10,7 @@ from tests.factories import CameraFactory, SnapshotFactory, UserFactory, ZoneFac
 
 pytestmark = pytest.mark.django_db
 
-INLINES = ("zones", "masks", "detection_limits")
+INLINES = ("zones", "masks", "detection_limits", "folders")
 NO_ZONES = {f"{name}-{part}": "0" for name in INLINES for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
 FORM = {
     "name": "Front Door",

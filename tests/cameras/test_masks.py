@@ -126,7 +126,7 @@ class TestDetector:
         client.force_login(UserFactory(is_superuser=True))
         inlines = {
             f"{name}-{part}": 0
-            for name in ("zones", "masks", "detection_limits")
+            for name in ("zones", "masks", "detection_limits", "folders")
             for part in ("TOTAL_FORMS", "INITIAL_FORMS")
         }
         fields = {"name": camera.name, "folder_path": camera.folder_path, "status": "unknown", "detector": "onnx"}

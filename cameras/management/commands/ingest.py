@@ -20,6 +20,7 @@ TOLD = {
     IntakeOutcome.UNDECIDED: "still changing",
     IntakeOutcome.IGNORED: "left alone",
     IntakeOutcome.GONE: "gone",
+    IntakeOutcome.UNASSIGNED: "waiting for a camera",
 }
 
 
