@@ -67,6 +67,7 @@ class ChannelKind(models.TextChoices):
     EMAIL = "email", "E-mail"
     APPRISE = "apprise", "Apprise: a service of a hundred, by its URL"
     MQTT = "mqtt", "MQTT: a broker, for Home Assistant"
+    WEBPUSH = "webpush", "Web Push: notifications in browsers"
 
 
 class DeliveryState(models.TextChoices):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("panels/<slug:name>/", dashboard.dashboard_panel, name="dashboard-panel"),
     path("inbox/<int:alert_id>/acknowledge/", dashboard.acknowledge, name="acknowledge"),
     path("demo/remove/", dashboard.end_demo, name="end-demo"),
+    path("", include("alerts.pages")),
     path("admin/", admin.site.urls),
     path("api", api.router.get_api_root_view()),
     path("api/", include(api.urlpatterns)),

@@ -31,6 +31,7 @@ SETTINGS_OF: dict[str, dict[str, str]] = {
         "topic_prefix": "mqtt_topic_prefix",
         "discovery_prefix": "mqtt_discovery_prefix",
     },
+    ChannelKind.WEBPUSH: {"users": "users"},
 }
 """The form's field for each setting, by kind."""
 FIELDS_OF: dict[str, list[str]] = {
@@ -38,7 +39,7 @@ FIELDS_OF: dict[str, list[str]] = {
     for kind, names in SETTINGS_OF.items()
 }
 """The form's own fields, by kind."""
-LISTS = ("to",)
+LISTS = ("to", "users")
 """Fields that take one value a line."""
 
 
@@ -86,6 +87,11 @@ class ChannelForm(forms.ModelForm[Channel]):
         required=False,
         initial="homeassistant",
         widget=UnfoldAdminTextInputWidget,
+    )
+    users = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="User names, one a line; empty: everybody. Each enables their own devices at /notifications/.",
     )
 
     class Meta:

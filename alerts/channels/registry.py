@@ -6,6 +6,7 @@ from alerts.channels.email import EmailTransport
 from alerts.channels.inbox import InboxTransport
 from alerts.channels.mqtt import MqttTransport
 from alerts.channels.webhook import WebhookTransport
+from alerts.channels.webpush import WebPushTransport
 from alerts.choices import ChannelKind
 
 TRANSPORTS: dict[str, Transport] = {
@@ -14,6 +15,7 @@ TRANSPORTS: dict[str, Transport] = {
     ChannelKind.EMAIL: EmailTransport(),
     ChannelKind.APPRISE: AppriseTransport(),
     ChannelKind.MQTT: MqttTransport(),
+    ChannelKind.WEBPUSH: WebPushTransport(),
 }
 
 

@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('cameras', '0001_initial'),
         ('events', '0001_initial'),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -47,7 +48,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, unique=True)),
-                ('kind', models.CharField(choices=[('inbox', 'Inbox: shown to staff inside the product'), ('webhook', 'Webhook: signed HTTP request'), ('email', 'E-mail'), ('apprise', 'Apprise: a service of a hundred, by its URL'), ('mqtt', 'MQTT: a broker, for Home Assistant')], max_length=16)),
+                ('kind', models.CharField(choices=[('inbox', 'Inbox: shown to staff inside the product'), ('webhook', 'Webhook: signed HTTP request'), ('email', 'E-mail'), ('apprise', 'Apprise: a service of a hundred, by its URL'), ('mqtt', 'MQTT: a broker, for Home Assistant'), ('webpush', 'Web Push: notifications in browsers')], max_length=16)),
                 ('enabled', models.BooleanField(default=True)),
                 ('config', siteadmin.core.fields.SealedObjectField(blank=True, default=dict, help_text='What the kind needs: see the documentation.')),
                 ('secret', siteadmin.core.fields.SealedTextField(blank=True, editable=False)),
@@ -59,6 +60,32 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
+            name='VapidKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('private_key', siteadmin.core.fields.SealedTextField(help_text='PEM.')),
+                ('public_key', models.CharField(help_text='Uncompressed point, base64url.', max_length=100)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='PushSubscription',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('endpoint_hash', models.CharField(help_text='SHA-256 in hex; the address is a secret.', max_length=64, unique=True)),
+                ('endpoint', siteadmin.core.fields.SealedTextField()),
+                ('p256dh', models.CharField(help_text="The browser's public key, base64url.", max_length=100)),
+                ('auth', siteadmin.core.fields.SealedTextField()),
+                ('device', models.CharField(help_text='As its owner may recognise it.', max_length=100)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='push_subscriptions', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['-created_at', '-id'],
             },
         ),
         migrations.CreateModel(

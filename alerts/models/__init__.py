@@ -3,6 +3,8 @@
 from alerts.models.alerts import Alert, Cooldown
 from alerts.models.channels import Channel
 from alerts.models.deliveries import Delivery, DeliveryAttempt
+from alerts.models.push import PushSubscription as PushSubscription
+from alerts.models.push import VapidKey as VapidKey
 from alerts.models.rules import AlertRule, RuleDecision
 
 __all__ = ["Alert", "AlertRule", "Channel", "Cooldown", "Delivery", "DeliveryAttempt", "RuleDecision"]

@@ -34,6 +34,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("siteadmin/favicon.svg")},
     ],
+    "ACCOUNT": {"navigation": [{"title": "Notifications on this device", "link": reverse_lazy("devices")}]},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("siteadmin/site.css")],
