@@ -14,6 +14,7 @@ from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from cameras import services
+from cameras.choices import MediaType
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
 from cameras.models import Camera, CameraFolder, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
@@ -23,6 +24,18 @@ from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
 R = TypeVar("R", bound=Model)
 
 NO_PICTURE = "–"
+
+
+def player(snapshot_id: int) -> str:
+    """Give a player of a clip; browsers that cannot play its kind may save it."""
+    address = f"/api/snapshots/{snapshot_id}/image"
+    return format_html(
+        '<video controls preload="metadata" src="{}" style="max-height: 480px; max-width: 100%">'
+        '<a href="{}">Save the clip</a></video><p><a href="{}" download>Save the clip</a></p>',
+        address,
+        address,
+        address,
+    )
 
 
 def thumbnail(snapshot_id: int | None, *, height: int) -> str:
@@ -322,14 +335,18 @@ class SnapshotAdmin(ReadOnlyAdmin):
     list_select_related = ("camera",)
     search_fields = ("name", "sha256")
     readonly_fields = ("whole_picture",)
-    exclude = ("claim_token", "swept_at")
+    exclude = ("claim_token", "swept_at", "frames")
 
     @admin.display(description="Picture")
     def picture(self, snapshot: Snapshot) -> str:
         """Show the picture, small."""
+        if snapshot.media_type == MediaType.VIDEO:
+            return "Clip"
         return thumbnail(snapshot.pk if snapshot.width else None, height=40)
 
     @admin.display(description="Picture")
     def whole_picture(self, snapshot: Snapshot) -> str:
-        """Show the picture."""
+        """Show the picture, or play the clip."""
+        if snapshot.media_type == MediaType.VIDEO and snapshot.width:
+            return player(snapshot.pk)
         return thumbnail(snapshot.pk if snapshot.width else None, height=360)

@@ -265,6 +265,11 @@ class Snapshot(Claimable):
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
     size = models.PositiveBigIntegerField(help_text="Bytes.")
+    duration_seconds = models.FloatField(null=True, blank=True, help_text="Of a clip that says so.")
+    codec = models.CharField(max_length=16, blank=True, help_text="Of a clip.")
+    frames = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="Pictures in the media storage, by seconds into the clip."
+    )
 
     state = models.CharField(max_length=16, choices=SnapshotState.choices, default=SnapshotState.RECEIVED)
     error = models.TextField(blank=True)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
 """Snapshots whose picture decodes."""
+IS_WHOLE = Q(width__isnull=False)
+"""Pictures and clips that decode."""
 
 
 def _patience() -> Combinable:
@@ -292,28 +294,29 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         ]
 
     def wait_again(self, snapshot_id: int) -> bool:
-        """Make a whole picture whose detection failed wait for it anew; False for any other."""
-        failed = self.get_queryset().filter(HAS_PICTURE, pk=snapshot_id, state=SnapshotState.FAILED)
+        """Make a whole picture or clip whose detection failed wait for it anew; False for any other."""
+        failed = self.get_queryset().filter(IS_WHOLE, pk=snapshot_id, state=SnapshotState.FAILED)
         return bool(
             failed.update(
                 state=SnapshotState.RECEIVED, error="", due_at=Now(), attempts=0, claim_token=None, swept_at=None
             )
         )
 
-    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> list[str]:
-        """Delete up to `limit` of a camera's snapshots that came before then, and give the names of their files.
+    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> tuple[int, list[str]]:
+        """Delete up to `limit` of a camera's snapshots that came before then; gives their number and their files.
 
         Those that wait for detection stay, and those of which `unless` is true. Inside the caller's transaction.
         """
         old = self.filter(~unless, camera_id=camera_id, received_at__lt=before).exclude(state__in=WAITING_STATES)
         locked = old.order_by("received_at").select_for_update(skip_locked=True, of=("self",))
-        rows = list(locked.values_list("pk", "file")[:limit])
-        self.filter(pk__in=[pk for pk, _ in rows]).delete()
-        return [file for _, file in rows]
+        rows = list(locked.values_list("pk", "file", "frames")[:limit])
+        self.filter(pk__in=[pk for pk, _, _ in rows]).delete()
+        return len(rows), [name for _, file, frames in rows for name in (file, *frames.values())]
 
     def files_of(self, camera_ids: Iterable[str]) -> list[str]:
         """Give the names of the files of these cameras' snapshots."""
-        return list(self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", flat=True))
+        rows = self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", "frames")
+        return [name for file, frames in rows for name in (file, *frames.values())]
 
     def files_in_use(self, names: Iterable[str]) -> set[str]:
         """Give those of the files that a snapshot has."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from siteadmin.core.results import register_result
 
+WAITS_FOR_A_CAMERA = "The clip is large and waits in its folder until that is a camera's."
 CAMERA_IS_DELETED = "The camera is deleted."
 
 

@@ -129,6 +129,8 @@ class SnapshotSerializer(StrictModelSerializer[Snapshot]):
             "width",
             "height",
             "size",
+            "duration_seconds",
+            "codec",
             "state",
             "error",
         )

@@ -25,7 +25,7 @@ from cameras.api.serializers import (
     UploadSerializer,
     ZoneSerializer,
 )
-from cameras.ingest.decode import CONTENT_TYPES
+from cameras.ingest import clips, decode
 from cameras.models import Camera, Snapshot, Zone
 from cameras.results import IntakeOutcome, IntakeResult
 from siteadmin.core import media
@@ -42,6 +42,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.roles import Role
 from siteadmin.core.viewsets import BaseViewSet, CrudViewSet, ReadViewSet
 
+CONTENT_TYPES = decode.CONTENT_TYPES | clips.CONTENT_TYPES
 PICTURE = {(200, media_type): OpenApiTypes.BINARY for media_type in CONTENT_TYPES.values()}
 FORM_OVERHEAD = 64 * 1024
 """What a multipart body may have beside the picture."""
@@ -194,7 +195,7 @@ class SnapshotViewSet(ReadViewSet[Snapshot]):
     @extend_schema(responses=PICTURE)
     @action(detail=True, methods=["get"], content_negotiation_class=AnyAnswerNegotiation)
     def image(self, request: Request, pk: str) -> HttpResponseBase:
-        """Give the picture itself."""
+        """Give the picture or clip itself; a clip also by Range."""
         return _picture(request, self.get_object(), immutable=True)
 
 

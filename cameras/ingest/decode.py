@@ -12,6 +12,14 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
 """What is taken, by Pillow's name, and the suffix it is stored under; MPO is a JPEG with previews behind it."""
+EMPTY = "The file is empty."
+TAKEN = "JPEG, PNG, WebP and BMP are taken"
+_BRANDS = {
+    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevx": "HEIC",
+    b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF",
+}  # fmt: skip
+"""Major brands of ISO base media files that hold pictures (ISO/IEC 23008-12, annex B)."""
+_MAGIC = {b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _READERS = ("JPEG", "PNG", "WEBP", "BMP")
 CONTENT_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".bmp": "image/bmp"}
 
@@ -47,15 +55,25 @@ class DecodedPicture:
 def decode_picture(data: bytes) -> DecodedPicture:
     """Decode every pixel of a picture and give its facts; raises UndecodableError."""
     if not data:
-        raise UndecodableError("The file is empty.")
+        raise UndecodableError(EMPTY)
     try:
         # The formats are named so that no rarely used reader of Pillow's meets a stranger's bytes.
         with Image.open(BytesIO(data), formats=_READERS) as image:
             return _decode(image, data)
     except UnidentifiedImageError as error:
-        raise UndecodableError("The file is not a picture: JPEG, PNG, WebP and BMP are taken.") from error
+        kind = _unsupported_kind(data)
+        if kind:
+            raise UndecodableError(f"{kind} pictures are not supported: {TAKEN}.") from error
+        raise UndecodableError(f"The file is not a picture: {TAKEN}.") from error
     except _BROKEN as error:
         raise UndecodableError(_reason(error)) from error
+
+
+def _unsupported_kind(data: bytes) -> str:
+    """Name the kind of a picture that is known but not decoded."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "")
+    return next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "")
 
 
 def _decode(image: ImageFile.ImageFile, data: bytes) -> DecodedPicture:

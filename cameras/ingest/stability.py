@@ -14,7 +14,10 @@ from enum import Enum, auto
 from pathlib import PurePath
 
 TEMPORARY_ENDINGS = (".tmp", ".part", ".filepart", "_")
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp"})
+UNSUPPORTED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif", ".tif", ".tiff"})
+"""Pictures that are not decoded; they are taken in as failed, so that somebody learns of it."""
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp"}) | UNSUPPORTED_SUFFIXES
+CLIP_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov"})
 
 
 class Evidence(Enum):
@@ -39,6 +42,7 @@ class Kind(Enum):
     """What a file is by its name."""
 
     PICTURE = auto()
+    CLIP = auto()
     UNFINISHED = auto()
     OTHER = auto()
 
@@ -63,7 +67,10 @@ def kind_of(name: str) -> Kind:
     lowered = PurePath(name).name.lower()
     if not lowered or lowered.startswith(".") or lowered.endswith(TEMPORARY_ENDINGS):
         return Kind.UNFINISHED
-    return Kind.PICTURE if PurePath(lowered).suffix in PICTURE_SUFFIXES else Kind.OTHER
+    suffix = PurePath(lowered).suffix
+    if suffix in CLIP_SUFFIXES:
+        return Kind.CLIP
+    return Kind.PICTURE if suffix in PICTURE_SUFFIXES else Kind.OTHER
 
 
 class WaitingFiles:

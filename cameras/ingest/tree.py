@@ -19,7 +19,7 @@ class TreeFile:
     path: Path
     folder: str
     name: str
-    is_picture: bool
+    is_taken: bool
 
 
 def files_of_tree(path: Path, *, is_camera_folder: bool | None = None) -> Iterator[TreeFile]:
@@ -41,8 +41,8 @@ def files_of_tree(path: Path, *, is_camera_folder: bool | None = None) -> Iterat
 
 
 def _tree_file(path: Path, owner: Path) -> TreeFile:
-    is_picture = kind_of(path.name) is Kind.PICTURE and look_at(str(path)) is not None
-    return TreeFile(path, owner.name, path.relative_to(owner).as_posix(), is_picture)
+    is_taken = kind_of(path.name) in (Kind.PICTURE, Kind.CLIP) and look_at(str(path)) is not None
+    return TreeFile(path, owner.name, path.relative_to(owner).as_posix(), is_taken)
 
 
 def _is_one_camera(path: Path) -> bool:

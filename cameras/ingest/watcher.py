@@ -32,7 +32,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from cameras.ingest.scan import Found, look_at, walk
 from cameras.ingest.stability import Evidence, Kind, Look, Verdict, WaitingFiles, kind_of
-from cameras.results import CAMERA_IS_DELETED, IntakeOutcome, IntakeResult
+from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
 
 logger = structlog.get_logger(__name__)
 
@@ -270,6 +270,8 @@ class Watcher:
         top = self._top_folder(path) or ""
         if result.camera_id is not None and result.reason == CAMERA_IS_DELETED:
             self._muted.add(top)
+        elif result.reason == WAITS_FOR_A_CAMERA:
+            self._retries[path] = (time.monotonic() + LONGEST_RETRY, LONGEST_RETRY)
         else:
             self._settle(hash((path, look)))
         if (top, result.reason) not in self._said:

@@ -13,9 +13,10 @@ Killed anywhere, the original is still there and the next try ends the same; not
 import hashlib
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BufferedRandom, BufferedReader, BytesIO
 from pathlib import Path
 
 import structlog
@@ -23,12 +24,14 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cameras.choices import CameraStatus, SnapshotState, TimerPictures, Trigger
+from cameras.choices import CameraStatus, MediaType, SnapshotState, TimerPictures, Trigger
+from cameras.ingest.clips import HEAD_BYTES, probe_clip, suffix_of_clip
 from cameras.ingest.clock import choose_captured_at, find_clock_fault, format_stated
-from cameras.ingest.decode import DecodedPicture, UndecodableError, decode_picture
+from cameras.ingest.decode import EMPTY, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, read_name
+from cameras.ingest.stability import Kind, kind_of
 from cameras.models import Camera, Snapshot
-from cameras.results import CAMERA_IS_DELETED, IntakeOutcome, IntakeResult
+from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
 from cameras.services.cameras import find_camera, find_or_create_camera
 from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
@@ -95,6 +98,12 @@ def accept_upload(
         return IntakeResult(IntakeOutcome.GONE, camera_id=camera_id)
     if opened is None:
         return IntakeResult(IntakeOutcome.IGNORED, camera_id=camera_id, reason="It is a link or no plain file.")
+    if kind_of(path.name) is Kind.CLIP:
+        if camera is not None:
+            return _accept_clip(opened, path, camera=camera, name=name or path.name, keep=keep, final=final, live=live)
+        if os.fstat(opened).st_size > settings.MAX_UPLOAD_BYTES:
+            os.close(opened)
+            return IntakeResult(IntakeOutcome.IGNORED, reason=WAITS_FOR_A_CAMERA)
     with os.fdopen(opened, "rb") as file:
         before = os.fstat(opened)
         # One byte more than is taken, so that a file which grew meanwhile is not cut.
@@ -169,6 +178,31 @@ def _open_plainly(path: Path, *, root: Path) -> int | None:
     return handle
 
 
+def _accept_clip(
+    opened: int, path: Path, *, camera: Camera, name: str, keep: bool, final: bool, live: bool
+) -> IntakeResult:
+    """Take in a clip without having it in memory."""
+    with os.fdopen(opened, "rb") as file:
+        before = os.fstat(opened)
+        file_time = datetime.fromtimestamp(before.st_mtime, tz=UTC)
+        upload = _Upload(
+            camera=camera,
+            name=name,
+            data=b"",
+            stated=None,
+            file_time=file_time,
+            seen_at=None if live else file_time,
+            final=final,
+        )
+        try:
+            result = _take_in_clip(upload, file, size=before.st_size)
+        except media.ContentMismatchError:
+            return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=camera.pk, reason=CHANGED)
+    if result.settled and not keep:
+        _remove(path, before)
+    return result
+
+
 def _mark(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -185,6 +219,11 @@ def _remove(path: Path, taken: os.stat_result) -> None:
 
 
 def _take_in(upload: _Upload) -> IntakeResult:
+    if kind_of(upload.name) is Kind.CLIP:
+        with tempfile.TemporaryFile() as copy:
+            copy.write(upload.data)
+            copy.flush()
+            return _take_in_clip(upload, copy, size=len(upload.data))
     facts = read_name(upload.name)
     sha256 = hashlib.sha256(upload.data).hexdigest()
     stated = upload.stated or facts.stated
@@ -202,10 +241,38 @@ def _take_in(upload: _Upload) -> IntakeResult:
             BytesIO(upload.data), sha256=sha256, suffix=_suffix(upload), prefix=settings.FAILED_ROOT_NAME
         )
         return _record_failed(upload, facts, sha256=sha256, size=len(upload.data), file=file, reason=str(error))
-    file = media.store(BytesIO(upload.data), sha256=sha256, suffix=picture.suffix)
-    return _record(
-        _whole_snapshot(upload, facts, picture, sha256=sha256, file=file), upload, stated or picture.exif_time
-    )
+    snapshot = _snapshot(upload, facts, width=picture.width, height=picture.height, size=len(upload.data))
+    snapshot.sha256, snapshot.file = sha256, media.store(BytesIO(upload.data), sha256=sha256, suffix=picture.suffix)
+    return _record(snapshot, upload, stated or picture.exif_time)
+
+
+def _take_in_clip(upload: _Upload, file: BufferedReader | BufferedRandom, *, size: int) -> IntakeResult:
+    """Take in a clip from a file on disk; ContentMismatchError where it changes meanwhile."""
+    facts = read_name(upload.name)
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    stated = upload.stated or facts.stated
+    known = _find(upload, sha256, stated)
+    if known is not None:
+        return known
+    file.seek(0)
+    suffix = suffix_of_clip(file.read(HEAD_BYTES), name=upload.name)
+    try:
+        if size > settings.MAX_CLIP_BYTES:
+            raise UndecodableError(f"The clip is too large: at most {settings.MAX_CLIP_BYTES} bytes are taken.")
+        if suffix is None:
+            raise UndecodableError("The file is not a clip: MP4, MOV, MKV and AVI are taken." if size else EMPTY)
+        clip = probe_clip(file)
+    except UndecodableError as error:
+        if not upload.final:
+            return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=upload.camera.pk, reason=str(error))
+        kept = media.store(file, sha256=sha256, suffix=_suffix(upload), prefix=settings.FAILED_ROOT_NAME)
+        return _record_failed(upload, facts, sha256=sha256, size=size, file=kept, reason=str(error))
+    snapshot = _snapshot(upload, facts, width=clip.width, height=clip.height, size=size)
+    snapshot.media_type = MediaType.VIDEO
+    snapshot.duration_seconds, snapshot.codec = clip.duration, clip.codec
+    snapshot.sha256, snapshot.file = sha256, media.store(file, sha256=sha256, suffix=suffix)
+    return _record(snapshot, upload, stated)
 
 
 def _keep_oversized(upload: _Upload, path: Path) -> IntakeResult:
@@ -227,16 +294,10 @@ def _suffix(upload: _Upload) -> str:
     return suffix if media.SUFFIX.fullmatch(suffix) else ".bin"
 
 
-def _whole_snapshot(upload: _Upload, facts: NameFacts, picture: DecodedPicture, *, sha256: str, file: str) -> Snapshot:
+def _snapshot(upload: _Upload, facts: NameFacts, *, width: int, height: int, size: int) -> Snapshot:
+    """Make the row of what was decoded, without its content."""
     skipped = facts.trigger == Trigger.TIMER and upload.camera.timer_pictures != TimerPictures.DETECT
-    snapshot = Snapshot(
-        trigger=facts.trigger,
-        sha256=sha256,
-        file=file,
-        size=len(upload.data),
-        width=picture.width,
-        height=picture.height,
-    )
+    snapshot = Snapshot(trigger=facts.trigger, size=size, width=width, height=height)
     if skipped:
         snapshot.state, snapshot.due_at = SnapshotState.SKIPPED, None
     return snapshot

@@ -14,8 +14,10 @@ from cameras.choices import (
     DETECT_LEASE,
     DETECT_MAX_ATTEMPTS,
     DETECT_RETRY_BASE,
+    MediaType,
     SnapshotState,
 )
+from cameras.ingest.clips import ClipTooSlowError
 from cameras.models import Snapshot
 from events.choices import BEFORE_WITHIN
 from events.detectors import registry
@@ -25,6 +27,7 @@ from events.models import Detection
 from events.results import DetectionOutcomeKind, DetectionRunResult
 from events.services import zoning
 from events.services.analysis import score_events
+from events.services.clips import ClipLook, look_at_clip, offset_of
 from events.services.enrichment import request_enrichments
 from events.services.grouping import assign_to_events, lock_camera
 from events.services.limits import what_counts
@@ -60,22 +63,18 @@ def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
         # Attempts are counted at the claim: this one ended its worker every time, so it is not tried once more.
         return _give_up(snapshot, token=token, error=snapshot.error or "Every try ended without an answer")
     try:
-        found = ask_detector(_picture_of(snapshot), detector_name=snapshot.camera.detector)
+        seen = _look(snapshot)
     except (PictureNotUsableError, DetectorAnswerError) as error:
         return _fail(snapshot, token=token, error=str(error))
     except CircuitBreakerOpenError as error:
         return _hold_back(snapshot, token=token, error=error)
-    except SoftTimeLimitExceeded:
+    except (SoftTimeLimitExceeded, ClipTooSlowError):
         return _retry(snapshot, token=token, error="The detector took too long")
     except DetectorUnavailableError as error:
         return _retry(snapshot, token=token, error=str(error), is_outage=True)
     except (MediaNotFoundError, OSError) as error:
         return _retry(snapshot, token=token, error=str(error))
-    counting = what_counts(found, camera_id=snapshot.camera_id)
-    note = ""
-    if len(counting) > MOST_OBJECTS:
-        note = f"The detector gave {len(counting)} objects; the {MOST_OBJECTS} surest are kept"
-    return _record(snapshot, token=token, found=counting[:MOST_OBJECTS], note=note)
+    return _record(snapshot, token=token, seen=seen)
 
 
 def ask_detector(picture: Picture, *, detector_name: str = "") -> list[FoundObject]:
@@ -108,6 +107,25 @@ def _take_up_again(detector_name: str) -> None:
         logger.info("taken_up_again", detector=detector_name, snapshots=taken)
 
 
+def _look(snapshot: Snapshot) -> ClipLook:
+    """Give what counts on a picture or clip; raises what `ask_detector` raises, and what reading the file does."""
+    notes: list[str] = []
+
+    def look(picture: Picture) -> list[FoundObject]:
+        found = ask_detector(picture, detector_name=snapshot.camera.detector)
+        counting = what_counts(found, camera_id=snapshot.camera_id)
+        if len(counting) > MOST_OBJECTS:
+            notes.append(f"The detector gave {len(counting)} objects; the {MOST_OBJECTS} surest are kept")
+        return counting[:MOST_OBJECTS]
+
+    if snapshot.media_type == MediaType.VIDEO:
+        seen = look_at_clip(snapshot, look=look)
+    else:
+        seen = ClipLook(found=look(_picture_of(snapshot)))
+    seen.note = "; ".join(filter(None, [seen.note, *notes[:1]]))
+    return seen
+
+
 def _picture_of(snapshot: Snapshot) -> Picture:
     before = Snapshot.objects.picture_before(snapshot, within=BEFORE_WITHIN)
     with media.open_file(snapshot.file) as file:
@@ -122,8 +140,8 @@ def _picture_of(snapshot: Snapshot) -> Picture:
     return Picture(data, before=earlier)
 
 
-def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject], note: str) -> DetectionRunResult:
-    zones = zoning.enabled_zones(snapshot.camera_id) if found else []
+def _record(snapshot: Snapshot, *, token: uuid.UUID, seen: ClipLook) -> DetectionRunResult:
+    zones = zoning.enabled_zones(snapshot.camera_id) if seen.found else []
     detections = [
         Detection(
             snapshot=snapshot,
@@ -138,14 +156,16 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject], n
             frame_height=one.frame_height,
             zones=zoning.zones_of_box(zones, one),
             attributes=clean_json(dict(one.attributes)),
-            detected_at=snapshot.captured_at,
+            detected_at=snapshot.captured_at + timedelta(seconds=_offset(snapshot, one)),
         )
-        for one in found
+        for one in seen.found
     ]
     with transaction.atomic():
         if detections:
             lock_camera(snapshot.camera_id)
-        if not Snapshot.objects.finish(snapshot.pk, token=token, state=SnapshotState.DETECTED, error=note):
+        if not Snapshot.objects.finish(
+            snapshot.pk, token=token, state=SnapshotState.DETECTED, error=seen.note, frames=seen.frames
+        ):
             return DetectionRunResult(snapshot.pk, DetectionOutcomeKind.LEASE_LOST)
         moving, still = part_still(snapshot, detections)
         Detection.objects.create_many(still)
@@ -157,6 +177,11 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, found: list[FoundObject], n
     return DetectionRunResult(
         snapshot.pk, DetectionOutcomeKind.DETECTED, detections=len(detections), event_ids=tuple(event_ids)
     )
+
+
+def _offset(snapshot: Snapshot, one: FoundObject) -> float:
+    """Give how far into a clip an object was seen; what a detector says of itself by that name counts nothing."""
+    return (offset_of(one) or 0.0) if snapshot.media_type == MediaType.VIDEO else 0.0
 
 
 def _retry(snapshot: Snapshot, *, token: uuid.UUID, error: str, is_outage: bool = False) -> DetectionRunResult:

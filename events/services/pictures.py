@@ -11,7 +11,9 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from cameras.choices import MediaType
 from events.models import Detection, Event
+from events.services.clips import frame_key, offset_of
 from siteadmin.core import media
 from siteadmin.core.exceptions import MediaNotFoundError
 
@@ -85,34 +87,36 @@ def plan_event_picture(event: Event, *, annotated: bool = True, max_width: int |
 
     Fetch the event `with_picture()` to save two queries.
     """
-    snapshot = event.key_detection.snapshot if event.key_detection else None
-    if snapshot is None or not snapshot.file:
+    key = event.key_detection
+    source = _source_of(key) if key else None
+    if key is None or source is None or key.snapshot_id is None:
         return None
-    boxes = list(Detection.objects.of_snapshot(snapshot.pk)) if annotated else []
-    return Drawing(file=snapshot.file, content=snapshot.sha256, boxes=boxes, max_width=max_width)
+    boxes: list[Detection] = []
+    if annotated:
+        boxes = [one for one in Detection.objects.of_snapshot(key.snapshot_id) if offset_of(one) == offset_of(key)]
+    return Drawing(file=source.file, content=source.content, boxes=boxes, max_width=max_width)
 
 
 def event_pictures(event: Event, *, limit: int, max_width: int) -> list[Drawing]:
     """Plan up to `limit` pictures of an event with the boxes of what was seen, those of its surest detections."""
-    boxes: dict[int, list[Detection]] = {}
+    boxes: dict[_Source, list[Detection]] = {}
     # The same picture may hold many detections; a few times the limit finds enough pictures in any event.
     for detection in Detection.objects.with_pictures_of(event.pk)[: limit * BOXES_A_PICTURE]:
-        assert detection.snapshot_id is not None
-        boxes.setdefault(detection.snapshot_id, []).append(detection)
-    chosen = list(boxes.values())[:limit]
+        source = _source_of(detection)
+        if source is not None:
+            boxes.setdefault(source, []).append(detection)
     return [
-        Drawing(file=shown[0].snapshot.file, content=shown[0].snapshot.sha256, boxes=shown, max_width=max_width)
-        for shown in chosen
-        if shown[0].snapshot is not None
+        Drawing(file=source.file, content=source.content, boxes=shown, max_width=max_width)
+        for source, shown in list(boxes.items())[:limit]
     ]
 
 
 def plan_detection_crop(detection: Detection, *, max_width: int | None = None) -> Drawing | None:
     """Plan the part of the picture that shows this object; None where there is no picture."""
-    snapshot = detection.snapshot
-    if snapshot is None or not snapshot.file:
+    source = _source_of(detection)
+    if source is None:
         return None
-    return Drawing(file=snapshot.file, content=snapshot.sha256, crop=detection, max_width=max_width)
+    return Drawing(file=source.file, content=source.content, crop=detection, max_width=max_width)
 
 
 def event_picture(event: Event, *, annotated: bool) -> bytes | None:
@@ -130,6 +134,27 @@ def detection_crop(detection: Detection) -> bytes:
     if plan is None:
         raise MediaNotFoundError(message="The detection came without a picture")
     return plan.render()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The stored picture that something was seen on, and what stands for its content."""
+
+    snapshot_id: int
+    file: str
+    content: str
+
+
+def _source_of(detection: Detection) -> _Source | None:
+    """Give the picture, or the clip's frame, of a detection; None where there is none."""
+    snapshot = detection.snapshot
+    if snapshot is None or not snapshot.file:
+        return None
+    if snapshot.media_type != MediaType.VIDEO:
+        return _Source(snapshot.pk, snapshot.file, snapshot.sha256)
+    offset = offset_of(detection)
+    file = None if offset is None else snapshot.frames.get(frame_key(offset))
+    return _Source(snapshot.pk, file, file) if file else None
 
 
 def _draft_size(image: Image.Image, max_width: int) -> tuple[int, int]:

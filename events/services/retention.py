@@ -31,9 +31,9 @@ def remove_old() -> RetentionResult:
             continue
         before = timezone.now() - timedelta(days=min(days, LONGEST_RETENTION_DAYS))
         while time.monotonic() < until:
-            gone, names = _remove_batch(camera.pk, before=before)
-            events, snapshots, files = events + gone, snapshots + len(names), files + _remove_files(names)
-            if gone < RETENTION_BATCH and len(names) < RETENTION_BATCH:
+            gone, number, names = _remove_batch(camera.pk, before=before)
+            events, snapshots, files = events + gone, snapshots + number, files + _remove_files(names)
+            if gone < RETENTION_BATCH and number < RETENTION_BATCH:
                 break
     if events or snapshots:
         logger.info("old_removed", events=events, snapshots=snapshots, files=files)
@@ -52,14 +52,14 @@ def remove_cameras(camera_ids: list[str]) -> int:
     return _remove_files(names)
 
 
-def _remove_batch(camera_id: str, *, before: datetime) -> tuple[int, list[str]]:
-    """Remove some events and snapshots; gives the number of events and the names of the snapshots' files."""
+def _remove_batch(camera_id: str, *, before: datetime) -> tuple[int, int, list[str]]:
+    """Remove some events and snapshots; gives the number of each and the names of the snapshots' files."""
     with transaction.atomic():
         events = Event.objects.remove_old(camera_id, before=before, limit=RETENTION_BATCH)
-        names = Snapshot.objects.remove_old(
+        snapshots, names = Snapshot.objects.remove_old(
             camera_id, before=before, unless=Detection.objects.on_snapshot(), limit=RETENTION_BATCH
         )
-    return events, names
+    return events, snapshots, names
 
 
 def _remove_files(names: list[str]) -> int:

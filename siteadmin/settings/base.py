@@ -112,6 +112,7 @@ AUTO_CREATE_CAMERAS = env.boolean("AUTO_CREATE_CAMERAS", default=True)
 INGEST_KEEP_ORIGINALS = env.boolean("INGEST_KEEP_ORIGINALS", default=False)
 FILE_STABLE = env.seconds("FILE_STABLE_SECONDS", default=2, maximum=3600)
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", default=25 * 1024 * 1024, minimum=1024)
+MAX_CLIP_BYTES = env.integer("MAX_CLIP_BYTES", default=500 * 1024 * 1024, minimum=1024)
 MAX_IMAGE_PIXELS = env.integer("MAX_IMAGE_PIXELS", default=40_000_000, minimum=10_000)
 STORAGES = {
     "default": {

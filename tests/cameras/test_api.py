@@ -267,7 +267,8 @@ def test_snapshots_are_filtered(viewer: APIClient) -> None:
 
 def test_snapshot_has_the_fields_of_the_contract(viewer: APIClient) -> None:
     snapshot = SnapshotFactory()
-    words = "id camera name sha256 media_type trigger captured_at received_at width height size state error"
+    words = "id camera name sha256 media_type trigger captured_at received_at width height size"
+    words += " duration_seconds codec state error"
     assert " ".join(viewer.get(f"/api/snapshots/{snapshot.pk}").json()) == words
 
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001 - cameras state wall-clock times
 
+import tracemalloc
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cameras.ingest.decode import FORMATS, UndecodableError, decode_picture
 from tests.cameras.pictures import make_picture
@@ -54,7 +56,7 @@ def test_empty_file_is_named_empty() -> None:
         decode_picture(b"")
 
 
-@pytest.mark.parametrize("data", [b"hello, this is text", b"\x00" * 1000, b"GIF89a" + b"\x00" * 50, b"%PDF-1.7"])
+@pytest.mark.parametrize("data", [b"hello, this is text", b"\x00" * 1000, b"%PDF-1.7"])
 def test_what_is_no_picture_is_named_so(data: bytes) -> None:
     with pytest.raises(UndecodableError, match="not a picture"):
         decode_picture(data)
@@ -99,3 +101,58 @@ def test_damaged_bytes_raise_nothing_but_undecodable(data: st.DataObject, format
         decode_picture(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
     except UndecodableError as error:
         assert str(error).endswith((".", "decoded."))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIC"),
+        (b"\0\0\0\x18ftypmif1" + b"\0" * 40, "HEIF"),
+        (b"\0\0\0\x18ftypavif" + b"\0" * 40, "AVIF"),
+        (b"GIF89a" + b"\0" * 50, "GIF"),
+        (b"II*\0" + b"\0" * 50, "TIFF"),
+    ],
+)
+def test_known_kinds_that_are_not_decoded_are_named(data: bytes, kind: str) -> None:
+    with pytest.raises(UndecodableError, match=f"{kind} pictures are not supported: JPEG, PNG, WebP and BMP are taken"):
+        decode_picture(data)
+
+
+@pytest.mark.parametrize(
+    ("mode", "format"),
+    [("CMYK", "JPEG"), ("L", "JPEG"), ("I;16", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("RGBA", "WEBP")],
+)
+def test_rare_kinds_of_pixels_are_decoded(mode: str, format: str) -> None:
+    buffer = BytesIO()
+    Image.new(mode, (40, 30)).save(buffer, format)
+    assert decode_picture(buffer.getvalue()).width == 40
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_animated_picture_counts_as_its_first_frame(format: str) -> None:
+    frames, buffer = [Image.new("RGB", (40, 30), color) for color in ("red", "blue", "lime")], BytesIO()
+    frames[0].save(buffer, format, save_all=True, append_images=frames[1:], duration=100)
+    assert decode_picture(buffer.getvalue()).width == 40
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP", "JPEG"])
+def test_decompression_bomb_is_refused_by_its_header_in_little_memory(format: str, settings: Any) -> None:
+    settings.MAX_IMAGE_PIXELS = 1_000_000
+    buffer = BytesIO()
+    Image.new("L", (6000, 6000)).save(buffer, format)
+    data = buffer.getvalue()
+    tracemalloc.start()
+    with pytest.raises(UndecodableError, match="too large: 6000 x 6000"):
+        decode_picture(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
+
+
+def test_png_whose_text_unpacks_to_much_is_refused() -> None:
+    info = PngInfo()
+    info.add_text("bomb", "a" * 80_000_000, zip=True)
+    buffer = BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "PNG", pnginfo=info)
+    with pytest.raises(UndecodableError):
+        decode_picture(buffer.getvalue())

@@ -71,11 +71,16 @@ def test_temporary_names_wait(name: str) -> None:
     assert kind_of(name) is Kind.UNFINISHED
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "A.JPEG", "x/y.png", "b.webp", "c.bmp"])
+@pytest.mark.parametrize("name", ["a.jpg", "A.JPEG", "x/y.png", "b.webp", "c.bmp", "d.heic", "e.gif"])
 def test_pictures_are_known_by_their_suffix(name: str) -> None:
     assert kind_of(name) is Kind.PICTURE
 
 
-@pytest.mark.parametrize("name", ["Thumbs.db", "a.mkv", "a.mp4", "a.idx", "DVRWorkDirectory", "a.dav"])
+@pytest.mark.parametrize("name", ["a.mkv", "A.MP4", "x/y.avi", "b.mov"])
+def test_clips_are_known_by_their_suffix(name: str) -> None:
+    assert kind_of(name) is Kind.CLIP
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "a.264", "a.idx", "DVRWorkDirectory", "a.dav"])
 def test_other_files_are_others(name: str) -> None:
     assert kind_of(name) is Kind.OTHER

@@ -165,7 +165,7 @@ def test_rescan_finds_what_no_event_told(root: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_other_files_are_passed_over_but_counted(root: Path) -> None:
-    others = ["gate/Thumbs.db", "gate/clip.mkv", "gate/001.idx"]
+    others = ["gate/Thumbs.db", "gate/clip.dav", "gate/001.idx"]
     for name in others:
         drop(root, name, b"x")
     with watching(root, rescan=0.1) as watcher:

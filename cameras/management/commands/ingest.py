@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from error
         with tqdm(files, unit="file", file=self.stderr) as progress:
             for file in progress:
-                if not file.is_picture:
+                if not file.is_taken:
                     counts["passed over"] += 1
                     continue
                 result = self._take(file, camera)
