@@ -15,6 +15,10 @@ EVALUATE_RETRY_BASE = timedelta(seconds=1)
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DEFAULT_DEDUP_TEMPLATE = "{camera_id}:{rule_id}"
 LONGEST_DEDUP_KEY = 500
+LONGEST_MODE_NAME = 50
+FIRST_MODES = ("home", "away", "night")
+"""Of a fresh site; the first is active."""
+LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
 SLOW_AFTER, SLOW_UNTIL = timedelta(seconds=1), timedelta(seconds=20)
 """While an attempt has run for so long, its channel gets no second worker: one receiver may not take them all.
 Beyond, which is longer than a webhook may take, its worker has probably died."""

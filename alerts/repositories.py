@@ -68,6 +68,17 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         ids = list(waiting.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
         return self.get_queryset().filter(pk__in=ids).update(state=DeliveryState.SKIPPED, due_at=None, swept_at=None)
 
+    def delay_waiting(self, alert_id: int, *, wait: timedelta) -> int:
+        """Let what waits to be sent for an alert wait at least so long; what is being sent just now ends by itself."""
+        waiting = self.get_queryset().filter(alert_id=alert_id, state=DeliveryState.PENDING, due_at__isnull=False)
+        ids = list(waiting.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        until = database_now(plus=wait)
+        return (
+            self.get_queryset()
+            .filter(pk__in=ids, due_at__lt=until)
+            .update(due_at=until, swept_at=database_now(plus=wait - RESWEEP_AFTER))
+        )
+
     def get_claimed(self, delivery_id: int, *, token: uuid.UUID) -> "Delivery | None":
         """Give the delivery with all that sending needs, if the claim is still ours."""
         return (

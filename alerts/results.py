@@ -121,3 +121,59 @@ class EvaluationResult:
     def has_triggers(self) -> bool:
         """Whether any rule fired."""
         return bool(self.triggered_rules)
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class ModeSwitchResult:
+    """The mode that became active by its switch times, "" where none did."""
+
+    activated: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class PreviewMatch:
+    """An event for which a rule would have held: `fired`, `duplicate` or `suppressed`, and why."""
+
+    event_id: int
+    camera_id: str
+    at: datetime
+    """When it would have held first."""
+    outcome: str
+    reason: str
+    dedup_key: str
+    matched_conditions: tuple[str, ...]
+    duplicate_of: int | None = None
+    """The event whose alert it would have been a duplicate of."""
+
+
+@dataclass(slots=True, frozen=True)
+class PreviewMiss:
+    """An event for which a rule would not have held: the conditions that were met, and those that were not."""
+
+    event_id: int
+    camera_id: str
+    at: datetime
+    matched_conditions: tuple[str, ...]
+    reasons_not: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class PreviewResult:
+    """What a rule would have made of past events; matches in the order in which it would have held."""
+
+    matches: tuple[PreviewMatch, ...] = ()
+    misses: tuple[PreviewMiss, ...] = ()
+    is_cut: bool = False
+    """Whether there were more events than are looked at."""
+
+    @property
+    def event_count(self) -> int:
+        """How many events were judged."""
+        return len(self.matches) + len(self.misses)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many matches would have fired, been duplicates and been suppressed."""
+        found = Counter(match.outcome for match in self.matches)
+        return {outcome: found[outcome] for outcome in ("fired", "duplicate", "suppressed")}

@@ -1,14 +1,14 @@
 """Reads and atomic writes of rules, alerts, cooldowns and decisions."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import Case, Exists, F, OuterRef, Subquery, When
+from django.db.models import Case, DateTimeField, Exists, F, Func, OuterRef, Subquery, When
 from django.db.models.functions import Now
 
 from alerts.choices import AlertStatus, ChannelKind, Decision, Severity
@@ -35,12 +35,20 @@ class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
         return self.annotate(last_fired_at=Subquery(fired.order_by("-created_at", "-pk").values("created_at")[:1]))
 
     def undecided_for(self, event_id: int) -> Self:
-        """Keep enabled rules that may still fire for the event, with `known_reason`, why they did not yet."""
+        """Keep enabled rules that may still fire for the event, with `known_reason`, why they did not yet.
+
+        Along come `now`, the database's time, and `active_mode`, the name of the active mode or None.
+        """
+        modes = apps.get_model("alerts", "Mode")._default_manager
         model = apps.get_model("alerts", "RuleDecision")
         decisions = model._default_manager.filter(rule=OuterRef("pk"), event_id=event_id)
         return (
             self.filter(~Exists(decisions.exclude(outcome=Decision.NOT_YET)), enabled=True)
-            .annotate(known_reason=Subquery(decisions.values("reason")[:1]))
+            .annotate(
+                known_reason=Subquery(decisions.values("reason")[:1]),
+                now=Func(function="clock_timestamp", output_field=DateTimeField()),
+                active_mode=Subquery(modes.filter(is_active=True).values("name")[:1]),
+            )
             .order_by("pk")
         )
 
@@ -103,6 +111,11 @@ class AlertRepository(_AlertRepository["Alert"]):
         """Move the alerts of events that were merged into this one to it."""
         self.get_queryset().filter(event__merged_into=into).update(event_id=into)
 
+    def is_seen(self, alert_id: int, *, camera_ids: Collection[str] | None) -> bool:
+        """Tell whether there is such an alert of a camera that is not deleted (one of these, where given)."""
+        rows = self.for_api().filter(pk=alert_id)
+        return (rows if camera_ids is None else rows.filter(camera_id__in=camera_ids)).exists()
+
     def newest_within(self, dedup_key: str, *, cooldown: timedelta) -> "tuple[Alert, timedelta] | None":
         """Give the key's newest alert within the cooldown and its age, by the database's clock; None where none is."""
         with connections[self.db].cursor() as cursor:
@@ -155,6 +168,16 @@ class AlertRepository(_AlertRepository["Alert"]):
                 [list(numbers), list(numbers.values())],
             )
 
+    def snoozes_within(
+        self, dedup_keys: Collection[str], *, since: datetime, until: datetime
+    ) -> list[tuple[int, str, str, datetime, datetime]]:
+        """Give id, key, severity, begin and end of the snoozes of these keys that were in effect in this span."""
+        rows = self.get_queryset().filter(
+            dedup_key__in=list(dedup_keys), snoozed_at__lte=until, snoozed_until__gt=since
+        )
+        found: Any = rows.order_by("pk").values_list("pk", "dedup_key", "severity", "snoozed_at", "snoozed_until")
+        return list(found)
+
     def mark_delivered(self, alert_id: int) -> bool:
         """Note that a channel accepted a pending alert; False where it is not pending."""
         pending = self.get_queryset().filter(pk=alert_id, status=AlertStatus.PENDING)
@@ -182,6 +205,19 @@ class AlertRepository(_AlertRepository["Alert"]):
             status=AlertStatus.DISMISSED,
             dismissed_by=by,
             dismissed_at=Now(),
+        )
+
+    def snooze(self, alert_id: int, *, minutes: int, by: str, note: str | None, version: int | None) -> bool:
+        """Leave people in peace for a while; False where the alert's state (or version, where given) is not right."""
+        until = Now() + timedelta(minutes=minutes)
+        return self._change(
+            alert_id,
+            allowed=NOT_DISMISSED,
+            version=version,
+            note=note,
+            snoozed_by=by,
+            snoozed_at=Now(),
+            snoozed_until=until,
         )
 
     def _change(

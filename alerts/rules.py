@@ -17,6 +17,7 @@ class RuleFacts:
     min_confidence: float | None = None
     zone_ids: frozenset[int] = frozenset()
     schedule: Schedule | None = None
+    modes: frozenset[str] = frozenset()
 
     @property
     def asks_for_detection(self) -> bool:
@@ -44,6 +45,8 @@ class EventFacts:
     risk_score: int | None
     ended_at: datetime
     detections: tuple[DetectionFacts, ...] = ()
+    mode: str = ""
+    """The active mode, "" where none is."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +78,11 @@ def judge(rule: RuleFacts, event: EventFacts) -> Verdict:
             met.append(f"camera {event.camera_id}")
         else:
             unmet.append(f"camera {event.camera_id} is not one of {_join(sorted(rule.camera_ids))}")
+    if rule.modes:
+        if event.mode in rule.modes:
+            met.append(f"mode {event.mode}")
+        else:
+            unmet.append(f"the mode is {event.mode or 'not set'}, not {_join(sorted(rule.modes))}")
     detections: Sequence[DetectionFacts] = event.detections
     if rule.asks_for_detection:
         detections = _judge_detections(rule, event.detections, unmet=unmet)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,9 @@ from alerts.choices import DAYS
 DAY_MINUTES = 24 * 60
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _FIELDS = ("days", "start", "end", "timezone")
+MOST_SWITCH_TIMES = 50
+_WEEK = timedelta(days=8)
+"""The newest of weekly times is never older; a day more, since clocks are changed."""
 
 
 class ScheduleError(ValueError):
@@ -103,3 +106,66 @@ def _zone(value: Any) -> ZoneInfo | None:
 
 def _show(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+@dataclass(slots=True, frozen=True)
+class SwitchTimes:
+    """Times of the week, each on some days at a minute of the local day, at which something happens once."""
+
+    times: tuple[tuple[frozenset[int], int], ...]
+    timezone: ZoneInfo
+
+    def newest_within(self, since: datetime, until: datetime) -> datetime | None:
+        """Give the newest of these times after `since` and not after `until`, or None.
+
+        A time that a clock skips in spring comes when it would have been by the old time; one that it repeats in
+        autumn comes the first time alone.
+        """
+        first = max(since, until - _WEEK)
+        day, last = first.astimezone(self.timezone).date() - timedelta(days=1), until.astimezone(self.timezone).date()
+        found: datetime | None = None
+        while day <= last:
+            for days, minute in self.times:
+                if day.weekday() in days:
+                    local = datetime.combine(day, time(minute // 60, minute % 60), tzinfo=self.timezone)
+                    at = local.astimezone(UTC)
+                    if since < at <= until and (found is None or at > found):
+                        found = at
+            day += timedelta(days=1)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the form in which it is stored and shown."""
+        return {
+            "timezone": self.timezone.key,
+            "times": [{"days": [DAYS[day] for day in sorted(days)], "at": _show(at)} for days, at in self.times],
+        }
+
+
+def parse_switch_times(value: Any) -> SwitchTimes:
+    """Read `{"timezone", "times": [{"days", "at"}]}`; no days are all days. Raises ScheduleError."""
+    if not isinstance(value, Mapping):
+        raise ScheduleError({"": "Switch times have the fields timezone, times."})
+    errors = {str(name): "Unknown field." for name in value if name not in ("timezone", "times")}
+    zone = _zone(value.get("timezone"))
+    if zone is None:
+        errors["timezone"] = "Enter an IANA time zone, such as Europe/Berlin."
+    items = value.get("times")
+    if not isinstance(items, (list, tuple)) or not 1 <= len(items) <= MOST_SWITCH_TIMES:
+        errors["times"] = f"Enter 1 to {MOST_SWITCH_TIMES} times, each with days and at."
+        items = ()
+    times = []
+    for index, item in enumerate(items):
+        if not isinstance(item, Mapping) or set(item) - {"days", "at"}:
+            errors[f"times.{index}"] = "A time has the fields days, at."
+            continue
+        days, at = item.get("days") or list(DAYS), _minutes(item.get("at"))
+        if not isinstance(days, (list, tuple)) or any(day not in DAYS for day in days):
+            errors[f"times.{index}.days"] = f"Days are {', '.join(DAYS)}."
+        elif at is None:
+            errors[f"times.{index}.at"] = "Enter a time of day, such as 22:00."
+        else:
+            times.append((frozenset(DAYS.index(day) for day in days), at))
+    if errors or zone is None:
+        raise ScheduleError(errors)
+    return SwitchTimes(tuple(times), zone)

@@ -3,9 +3,10 @@
 from celery import shared_task
 
 from alerts.choices import DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
-from alerts.results import DeliveryResult, EvaluationResult
+from alerts.results import DeliveryResult, EvaluationResult, ModeSwitchResult
 from alerts.services.delivery import deliver as deliver_one
 from alerts.services.evaluation import evaluate_event
+from alerts.services.modes import switch_modes as switch_due_modes
 from siteadmin.core.pipeline import Step
 
 
@@ -19,3 +20,9 @@ def evaluate(event_id: int) -> EvaluationResult:
 def deliver(delivery_id: int) -> DeliveryResult:
     """Attempt one delivery."""
     return deliver_one(delivery_id)
+
+
+@shared_task(name="alerts.switch_modes")
+def switch_modes() -> ModeSwitchResult:
+    """Switch modes whose time has come; beat runs it every few seconds."""
+    return switch_due_modes()

@@ -107,7 +107,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         count = 0
         for letter in queryset:
             try:
-                count += bool(act(letter.pk))
+                count += bool(act(letter.pk, by=request.user.get_username()))
             except SecurityIntelligenceError as refusal:
                 messages.error(request, f"{letter}: {refusal.message}")
         messages.success(request, f"{count} {done}.")

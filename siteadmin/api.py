@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from alerts.api import urls as alerts_api
 from cameras.api import urls as cameras_api
 from events.api import urls as events_api
+from siteadmin.core import dead_letter_api
 from siteadmin.core.error_views import UnknownPathView
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
@@ -14,7 +15,7 @@ from siteadmin.core.routers import ApiRouter
 from siteadmin.system_api import SystemStatusViewSet
 
 router = ApiRouter()
-for register in (cameras_api.register, events_api.register, alerts_api.register):
+for register in (cameras_api.register, events_api.register, alerts_api.register, dead_letter_api.register):
     register(router)
 
 

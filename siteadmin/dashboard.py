@@ -11,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from alerts.models import Alert, Delivery
+from alerts.models import Alert, Delivery, Mode
 from alerts.services.lifecycle import acknowledge_alert
+from alerts.services.modes import activate_mode
 from cameras.models import Camera, Snapshot, UnassignedUpload
 from events.choices import RiskLevel
 from events.models import Event
-from siteadmin.core.exceptions import AuthorizationError, SecurityIntelligenceError
+from siteadmin.core.exceptions import AuthorizationError, ModeNotFoundError, SecurityIntelligenceError
 from siteadmin.core.models import BreakerState, DeadLetter
 from siteadmin.core.permissions import role_of
 from siteadmin.core.roles import Role
@@ -62,6 +63,10 @@ def _inbox() -> dict[str, Any]:
     return {"alerts": Alert.objects.unacknowledged().in_inbox().with_camera()[:ALERTS_SHOWN]}
 
 
+def _mode() -> dict[str, Any]:
+    return {"modes": Mode.objects.get_all()}
+
+
 def _pipeline() -> dict[str, Any]:
     return {
         "queues": [
@@ -83,6 +88,7 @@ PANELS = {
         Panel("numbers", _numbers),
         Panel("cameras", _cameras),
         Panel("events", _events),
+        Panel("mode", _mode),
         Panel("inbox", _inbox),
         Panel("pipeline", _pipeline),
     )
@@ -127,6 +133,27 @@ def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
         error = refusal.message
     if request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
         return _render_panel(request, PANELS["inbox"], error=error)
+    if error:
+        messages.error(request, error)
+    return redirect("dashboard")
+
+
+@require_POST
+@staff_member_required
+def switch_mode(request: HttpRequest, mode_id: int) -> HttpResponse:
+    """Make a mode the active one; a browser without JavaScript comes back to the whole page."""
+    if not _rights(request)["may_operate"]:
+        raise AuthorizationError("Switching the mode takes the role operator")
+    error = ""
+    try:
+        mode = Mode.objects.get_by_id(mode_id)
+        if mode is None:
+            raise ModeNotFoundError(mode_id)
+        activate_mode(mode.name, by=request.user.get_username())
+    except SecurityIntelligenceError as refusal:  # somebody deleted it, say
+        error = refusal.message
+    if request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
+        return _render_panel(request, PANELS["mode"], error=error)
     if error:
         messages.error(request, error)
     return redirect("dashboard")

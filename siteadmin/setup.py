@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
 from alerts.models import Channel
+from alerts.services.modes import make_first_modes
 from cameras.models import Camera
 from siteadmin.core.groups import sync_groups
 from siteadmin.core.repositories import has_admin
@@ -28,6 +29,7 @@ class SetupReport:
 def set_up_site() -> SetupReport:
     """Make what is missing; on a database that is set up already, nothing."""
     sync_groups()
+    make_first_modes()
     if has_admin():
         return SetupReport()
     given = settings.ADMIN_PASSWORD

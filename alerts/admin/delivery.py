@@ -135,6 +135,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "channel",
         "channel_name",
         "state",
+        "reason",
         "idempotency_key",
         "attempts",
         "due_at",

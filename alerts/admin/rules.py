@@ -18,13 +18,13 @@ from unfold.widgets import (
 
 from alerts.choices import DAYS
 from alerts.dedup_keys import TemplateError, check_template
-from alerts.models import AlertRule, Channel
+from alerts.models import AlertRule, Channel, Mode
 from alerts.schedules import ScheduleError, parse_schedule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from cameras.models import Camera, Zone
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
-CONDITIONS = ("risk_threshold", "camera_ids", "object_types", "min_confidence", "zone_ids")
+CONDITIONS = ("risk_threshold", "camera_ids", "object_types", "min_confidence", "zone_ids", "modes")
 SCHEDULE_FIELDS = {"days": "days", "start": "start", "end": "end", "timezone": "schedule_timezone"}
 """Form fields by the schedule's own."""
 
@@ -64,6 +64,10 @@ class AlertRuleForm(forms.ModelForm[AlertRule]):
         label="Channels", required=False, coerce=int, widget=UnfoldAdminSelect2MultipleWidget, help_text="Who is told."
     )
 
+    modes = forms.MultipleChoiceField(
+        required=False, widget=UnfoldAdminSelect2MultipleWidget, help_text="One of them must be active. None: any."
+    )
+
     class Meta:
         model = AlertRule
         fields = [
@@ -84,11 +88,13 @@ class AlertRuleForm(forms.ModelForm[AlertRule]):
         zones = {zone.pk: f"{zone.camera}: {zone}" for zone in Zone.objects.select_related("camera")}
         self._offer("camera_ids", cameras, kept=rule.camera_ids)
         self._offer("zone_ids", zones, kept=rule.zone_ids)
+        self._offer("modes", {name: name for name in Mode.objects.names()}, kept=rule.modes)
         self._offer("channel_ids", {one.pk: one.name for one in Channel.objects.get_all()})
         schedule = rule.schedule or {}
         stored = {
             "camera_ids": rule.camera_ids,
             "zone_ids": rule.zone_ids,
+            "modes": rule.modes,
             "object_types": ", ".join(rule.object_types),
             "channel_ids": [] if rule._state.adding else rule.channel_ids,
             "schedule_timezone": settings.TIME_ZONE,
@@ -179,7 +185,7 @@ class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def save_model(self, request: HttpRequest, obj: AlertRule, form: AlertRuleForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""
         values = form.cleaned_data
-        names = [*AlertRuleForm.Meta.fields, "camera_ids", "zone_ids", "object_types", "schedule"]
+        names = [*AlertRuleForm.Meta.fields, "camera_ids", "zone_ids", "object_types", "schedule", "modes"]
         fields = {name: values[name] for name in names}
         if change:
             update_rule(obj.pk, fields=fields, channel_ids=values["channel_ids"])

@@ -4,21 +4,25 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from alerts.choices import AlertStatus, Severity
+from alerts.choices import LONGEST_SNOOZE_MINUTES, AlertStatus, Severity
 from alerts.models import Alert, RuleDecision
-from alerts.services.lifecycle import acknowledge_alert, dismiss_alert
+from alerts.services.lifecycle import ActOutcome, acknowledge_alert, act_on_alerts, dismiss_alert, snooze_alert
 from siteadmin.core.exceptions import AlertNotFoundError
 from siteadmin.core.filters import InstantFilter, MultiIdFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.pagination import ListPagination
+from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 from siteadmin.core.viewsets import ReadViewSet
+
+MOST_AT_ONCE = 1000
+"""Alerts of one bulk request."""
 
 
 class AlertSerializer(StrictModelSerializer[Alert]):
@@ -27,6 +31,8 @@ class AlertSerializer(StrictModelSerializer[Alert]):
     matched_conditions = serializers.ListField(child=serializers.CharField(), read_only=True)
     acknowledged_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
     dismissed_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
+
+    snoozed_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
 
     class Meta:
         model = Alert
@@ -48,6 +54,9 @@ class AlertSerializer(StrictModelSerializer[Alert]):
             "acknowledged_at",
             "dismissed_by",
             "dismissed_at",
+            "snoozed_by",
+            "snoozed_at",
+            "snoozed_until",
             "note",
             "version",
         ]
@@ -56,7 +65,8 @@ class AlertSerializer(StrictModelSerializer[Alert]):
     def to_representation(self, alert: Alert) -> dict[str, Any]:
         """Give nobody as null."""
         shown = super().to_representation(alert)
-        return shown | {name: shown[name] or None for name in ("acknowledged_by", "dismissed_by") if name in shown}
+        people = ("acknowledged_by", "dismissed_by", "snoozed_by")
+        return shown | {name: shown[name] or None for name in people if name in shown}
 
 
 class AlertActionSerializer(StrictSerializer):
@@ -65,6 +75,46 @@ class AlertActionSerializer(StrictSerializer):
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     version = serializers.IntegerField(
         required=False, min_value=1, help_text="Only where nobody changed the alert since this version."
+    )
+
+
+class AlertSnoozeSerializer(AlertActionSerializer):
+    """For how long."""
+
+    minutes = serializers.IntegerField(min_value=1, max_value=LONGEST_SNOOZE_MINUTES)
+
+
+class BulkAlertSerializer(StrictSerializer):
+    """Which alerts, and what is done with them."""
+
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID), allow_empty=False, max_length=MOST_AT_ONCE
+    )
+    action = serializers.ChoiceField(choices=["acknowledge", "dismiss", "snooze"])
+    minutes = serializers.IntegerField(
+        min_value=1, max_value=LONGEST_SNOOZE_MINUTES, required=False, help_text="For snooze."
+    )
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take minutes for a snooze alone."""
+        if ("minutes" in attrs) != (attrs["action"] == "snooze"):
+            raise serializers.ValidationError({"minutes": "Give them for a snooze, and for nothing else."})
+        return attrs
+
+
+class BulkAlertAnswerSerializer(StrictSerializer):
+    """A result for each."""
+
+    results = inline_serializer(
+        "BulkAlertResult",
+        fields={
+            "id": serializers.IntegerField(),
+            "status": serializers.IntegerField(help_text="The HTTP status of this one."),
+            "code": serializers.CharField(required=False),
+            "detail": serializers.CharField(required=False),
+        },
+        many=True,
     )
 
 
@@ -111,6 +161,8 @@ class AlertViewSet(ReadViewSet[Alert]):
     required_roles: ClassVar = {
         "acknowledge": Role.REVIEWER,
         "dismiss": Role.REVIEWER,
+        "snooze": Role.REVIEWER,
+        "bulk": Role.REVIEWER,
         "duplicates": Role.VIEWER,
     }
 
@@ -130,6 +182,23 @@ class AlertViewSet(ReadViewSet[Alert]):
         """Put the alert aside; also from acknowledged. What of it still waits to be sent is skipped."""
         return self._act(dismiss_alert, request)
 
+    @extend_schema(request=AlertSnoozeSerializer, responses=AlertSerializer)
+    @action(detail=True, methods=["post"])
+    def snooze(self, request: Request, pk: str) -> Response:
+        """Send nothing for so many minutes, for it and for more under its key; until it is dismissed."""
+        return self._act(snooze_alert, request, says=AlertSnoozeSerializer)
+
+    @extend_schema(request=BulkAlertSerializer, responses={207: BulkAlertAnswerSerializer}, filters=False)
+    @action(detail=False, methods=["patch"])
+    def bulk(self, request: Request) -> Response:
+        """Acknowledge, dismiss or snooze up to 1000 alerts; each is answered on its own."""
+        said = BulkAlertSerializer(data=request.data)
+        said.is_valid(raise_exception=True)
+        values = dict(said.validated_data)
+        ids, act = dict.fromkeys(values.pop("ids")), ACTS[values.pop("action")]
+        outcomes = act_on_alerts(act, ids, camera_ids=self.access.camera_ids, by=request.user, **values)
+        return Response({"results": [_show(one) for one in outcomes]}, status=status.HTTP_207_MULTI_STATUS)
+
     @extend_schema(responses=DuplicateSerializer(many=True), filters=False)
     @action(detail=True, serializer_class=DuplicateSerializer)
     def duplicates(self, request: Request, pk: str) -> Response:
@@ -140,8 +209,33 @@ class AlertViewSet(ReadViewSet[Alert]):
         page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]  # rows of another model than the view's
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    def _act(self, act: Callable[..., Alert], request: Request) -> Response:
-        said = AlertActionSerializer(data=request.data)
+    def _act(
+        self,
+        act: Callable[..., Alert],
+        request: Request,
+        *,
+        says: type[AlertActionSerializer] = AlertActionSerializer,
+    ) -> Response:
+        said = says(data=request.data)
         said.is_valid(raise_exception=True)
         alert = act(self.get_object().pk, by=request.user, **said.validated_data)
         return Response(AlertSerializer(alert).data)
+
+
+ACTS: dict[str, Callable[..., Alert]] = {
+    "acknowledge": acknowledge_alert,
+    "dismiss": dismiss_alert,
+    "snooze": snooze_alert,
+}
+
+
+def _show(outcome: ActOutcome) -> dict[str, Any]:
+    error = outcome.error
+    if error is None:
+        return {"id": outcome.alert_id, "status": status.HTTP_200_OK}
+    return {
+        "id": outcome.alert_id,
+        "status": error.default_status_code,
+        "code": error.default_error_code,
+        "detail": error.message,
+    }

@@ -39,6 +39,7 @@ class DeliverySerializer(StrictModelSerializer[Delivery]):
             "channel",
             "channel_name",
             "state",
+            "reason",
             "idempotency_key",
             "attempt_count",
             "next_attempt_at",

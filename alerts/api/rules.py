@@ -10,66 +10,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from alerts.choices import DAYS, Severity
+from alerts.api.fields import ScheduleSerializer, ids, words
+from alerts.choices import Severity
 from alerts.dedup_keys import TemplateError, check_template
 from alerts.models import AlertRule
-from alerts.schedules import ScheduleError, parse_schedule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from siteadmin.core.exceptions import AlertRuleNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
-from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer
 from siteadmin.core.viewsets import CrudViewSet
-
-MOST_ITEMS = 1000
-"""Cameras, zones, types or channels of one rule."""
-
-
-class SetField(serializers.ListField):
-    """Values, each once, in the order in which they came."""
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        """Leave out what is said twice."""
-        return list(dict.fromkeys(super().to_internal_value(data)))
-
-
-def _words() -> SetField:
-    return SetField(child=serializers.CharField(max_length=64), required=False, max_length=MOST_ITEMS)
-
-
-def _ids() -> SetField:
-    return SetField(
-        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID), required=False, max_length=MOST_ITEMS
-    )
-
-
-class ScheduleSerializer(StrictSerializer):
-    """Local wall-clock times, the end excluded; a span over midnight belongs to the day it starts on."""
-
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS), required=False, help_text="None: every day."
-    )
-    start = serializers.CharField(help_text="HH:MM")
-    end = serializers.CharField(help_text="HH:MM, 24:00 for the end of the day")
-    timezone = serializers.CharField(max_length=64, help_text="IANA zone, such as Europe/Berlin")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Give the schedule as it is stored."""
-        try:
-            return parse_schedule(attrs).as_json()
-        except ScheduleError as error:
-            raise serializers.ValidationError({name or "start": text for name, text in error.errors.items()}) from error
 
 
 class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
     """A rule: all conditions that are set must hold together."""
 
-    camera_ids = _words()
-    object_types = _words()
-    zone_ids = _ids()
+    camera_ids = words()
+    object_types = words()
+    zone_ids = ids()
     schedule = ScheduleSerializer(required=False, allow_null=True)
-    channel_ids = _ids()
+    modes = words(help_text="Names of modes, of which one must be active.")
+    channel_ids = ids()
     last_fired_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
@@ -86,6 +47,7 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
             "min_confidence",
             "zone_ids",
             "schedule",
+            "modes",
             "dedup_key_template",
             "cooldown_seconds",
             "channel_ids",

@@ -3,7 +3,9 @@
 from alerts.api.alerts import AlertViewSet
 from alerts.api.channels import ChannelViewSet
 from alerts.api.deliveries import DeliveryViewSet
+from alerts.api.modes import ModeViewSet
 from alerts.api.rules import AlertRuleViewSet
+from alerts.api.silences import QuietHoursViewSet, SilenceViewSet
 from siteadmin.core.routers import ApiRouter
 
 
@@ -13,3 +15,6 @@ def register(router: ApiRouter) -> None:
     router.register("alerts", AlertViewSet, basename="alert")
     router.register("channels", ChannelViewSet, basename="channel")
     router.register("deliveries", DeliveryViewSet, basename="delivery")
+    router.register("modes", ModeViewSet, basename="mode")
+    router.register("silences", SilenceViewSet, basename="silence")
+    router.register("quiet-hours", QuietHoursViewSet, basename="quiet-hours")

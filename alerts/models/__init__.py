@@ -6,5 +6,18 @@ from alerts.models.deliveries import Delivery, DeliveryAttempt
 from alerts.models.push import PushSubscription as PushSubscription
 from alerts.models.push import VapidKey as VapidKey
 from alerts.models.rules import AlertRule, RuleDecision
+from alerts.models.suppression import Mode, ModeChange, QuietHours, Silence
 
-__all__ = ["Alert", "AlertRule", "Channel", "Cooldown", "Delivery", "DeliveryAttempt", "RuleDecision"]
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "Channel",
+    "Cooldown",
+    "Delivery",
+    "DeliveryAttempt",
+    "Mode",
+    "ModeChange",
+    "QuietHours",
+    "RuleDecision",
+    "Silence",
+]

@@ -37,6 +37,11 @@ class Alert(models.Model):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     dismissed_by = models.CharField(max_length=200, blank=True)
     dismissed_at = models.DateTimeField(null=True, blank=True)
+    snoozed_by = models.CharField(max_length=200, blank=True)
+    snoozed_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then nothing is sent for it, and nobody is told of more under its key."
+    )
     note = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1, help_text="Counts people's changes alone.")
 

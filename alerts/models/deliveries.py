@@ -21,6 +21,7 @@ class Delivery(Claimable):
     channel_name = models.CharField(max_length=100)
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     idempotency_key = models.CharField(max_length=64, unique=True)
+    reason = models.TextField(blank=True, help_text="Why it is not sent, in plain words.")
     body = models.BinaryField(null=True, editable=False, help_text="Fixed at the first attempt.")
 
     created_at = models.DateTimeField(db_default=Now())

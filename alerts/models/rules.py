@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from alerts.choices import (
     DEFAULT_COOLDOWN_SECONDS,
     DEFAULT_DEDUP_TEMPLATE,
+    LONGEST_MODE_NAME,
     MAX_COOLDOWN_SECONDS,
     Decision,
     Severity,
@@ -33,6 +34,8 @@ class AlertRule(models.Model):
     min_confidence = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)])
     zone_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     schedule = models.JSONField(null=True, blank=True, help_text='{"days", "start", "end", "timezone"} or empty.')
+
+    modes = ArrayField(models.CharField(max_length=LONGEST_MODE_NAME), default=list, blank=True)
 
     dedup_key_template = models.CharField(
         max_length=200,

@@ -10,12 +10,12 @@ Rows are locked in one order by everybody (event, keys, then the rest), so no tw
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from alerts.choices import (
@@ -31,11 +31,12 @@ from alerts.dedup_keys import render_key
 from alerts.models import Alert, AlertRule, Channel, Delivery, RuleDecision
 from alerts.results import EvaluationResult, SkippedRule, TriggeredRule
 from alerts.rule_repositories import DecisionRow
-from alerts.rules import EventFacts, RuleFacts, Verdict, judge
+from alerts.rules import Verdict, judge
 from alerts.schedules import ScheduleError
 from alerts.services.dedup import KeyClaim, claim_keys
-from alerts.services.facts import facts_of_event, facts_of_rule
-from alerts.services.suppression import suppression_reason
+from alerts.services.facts import facts_of_event, facts_of_rule, key_parts
+from alerts.services.suppression import load_suppressions
+from alerts.silencing import Subject, Suppressions
 from events.choices import EVALUATE_LEASE
 from events.models import Event
 from siteadmin.core.clean import describe_error
@@ -136,8 +137,11 @@ def _decide(event: Event) -> EvaluationResult:
     rules = list(AlertRule.objects.undecided_for(event.pk))
     if not rules:
         return EvaluationResult(event.pk)
-    judgement = _judge_all(rules, event)
+    first: Any = rules[0]  # clock and mode are annotated by `undecided_for`
+    judgement = _judge_all(rules, event, mode=first.active_mode or "")
     candidates = judgement.candidates
+    channels = AlertRule.objects.channels_of([one.rule.pk for one in candidates]) if candidates else {}
+    suppressions = _suppress(candidates, event, channels, at=first.now)
     _settle_keys(candidates, event)
     Alert.objects.create_many(candidate.alert for candidate in candidates if candidate.alert is not None)
     decisions = [DecisionRow(one.rule.pk, one.outcome, one.reason, one.alert_id) for one in candidates]
@@ -145,15 +149,15 @@ def _decide(event: Event) -> EvaluationResult:
     if any(one.rule.pk not in written for one in candidates):
         raise ConflictError("Somebody else decided a rule for this event")
     fired = [one for one in candidates if one.outcome is Decision.FIRED]
-    _write_deliveries(fired, event)
+    _write_deliveries(fired, event, channels, suppressions=suppressions, at=first.now)
     duplicates = (one.alert_id for one in candidates if one.outcome is Decision.DUPLICATE)
     Alert.objects.count_duplicates(Counter(alert_id for alert_id in duplicates if alert_id is not None))
     return _result(event, candidates, judgement.not_yet)
 
 
-def _judge_all(rules: Iterable[AlertRule], event: Event) -> Judgement:
+def _judge_all(rules: Iterable[AlertRule], event: Event, *, mode: str) -> Judgement:
     judgement = Judgement()
-    facts = facts_of_event(event)
+    facts = facts_of_event(event, mode=mode)
     for rule in rules:
         try:
             conditions = facts_of_rule(rule)
@@ -162,9 +166,8 @@ def _judge_all(rules: Iterable[AlertRule], event: Event) -> Judgement:
         else:
             verdict = judge(conditions, facts)
             if verdict.holds:
-                key = render_key(rule.dedup_key_template, _key_parts(rule, conditions, facts, verdict))
-                late = suppression_reason(verdict.detections, late_after=settings.LATE_AFTER)
-                judgement.candidates.append(Candidate(rule, verdict, key, suppressed=late))
+                key = render_key(rule.dedup_key_template, key_parts(str(rule.pk), conditions, facts, verdict))
+                judgement.candidates.append(Candidate(rule, verdict, key))
                 continue
         reason = _sentence(verdict.reasons_not)
         judgement.not_yet.append(SkippedRule(rule.pk, Decision.NOT_YET.value, reason))
@@ -173,17 +176,28 @@ def _judge_all(rules: Iterable[AlertRule], event: Event) -> Judgement:
     return judgement
 
 
-def _key_parts(rule: AlertRule, conditions: RuleFacts, event: EventFacts, verdict: Verdict) -> dict[str, str]:
-    """Give what the placeholders stand for; the zone is the first that the rule asks for, else the first."""
-    detection = verdict.matched_detection
-    zones = () if detection is None else detection.zones
-    asked = [zone for zone in zones if zone in conditions.zone_ids] or zones
-    return {
-        "camera_id": event.camera_id,
-        "rule_id": str(rule.pk),
-        "object_type": "" if detection is None else detection.object_type,
-        "zone": str(asked[0]) if asked else "",
-    }
+def _suppress(
+    candidates: Sequence[Candidate], event: Event, channels: Mapping[int, Sequence[Channel]], *, at: datetime
+) -> Suppressions:
+    """Say of each candidate why nobody is told of it, if so."""
+    if not candidates:
+        return Suppressions()
+    suppressions = load_suppressions(
+        since=at,
+        dedup_keys={one.dedup_key for one in candidates},
+        channel_ids={channel.pk for several in channels.values() for channel in several},
+    )
+    for one in candidates:
+        subject = Subject(
+            event.camera_id,
+            one.rule.pk,
+            Severity(one.rule.severity),
+            one.dedup_key,
+            detections=one.verdict.detections,
+            channel_ids=[channel.pk for channel in channels.get(one.rule.pk, ())],
+        )
+        one.suppressed = suppressions.reason(subject, at=at)
+    return suppressions
 
 
 def _settle_keys(candidates: Iterable[Candidate], event: Event) -> None:
@@ -220,13 +234,20 @@ def _make_alert(candidate: Candidate, event: Event) -> Alert:
     )
 
 
-def _write_deliveries(fired: Sequence[Candidate], event: Event) -> None:
+def _write_deliveries(
+    fired: Sequence[Candidate],
+    event: Event,
+    channels: Mapping[int, Sequence[Channel]],
+    *,
+    suppressions: Suppressions,
+    at: datetime,
+) -> None:
     """Write a delivery for each channel of each alert; one whose channel is off is parked until it is on again."""
     if not fired:
         return
-    channels = AlertRule.objects.channels_of([candidate.rule.pk for candidate in fired])
     # Locked, so that whoever switches one on meanwhile finds what is parked here.
-    off = {channel.pk for several in channels.values() for channel in several if not channel.enabled}
+    told = [channel for candidate in fired for channel in channels.get(candidate.rule.pk, ())]
+    off = {channel.pk for channel in told if not channel.enabled}
     locked = {channel_id: Channel.objects.get_locked(channel_id) for channel_id in sorted(off)}
     deliveries = []
     for candidate in fired:
@@ -240,7 +261,10 @@ def _write_deliveries(fired: Sequence[Candidate], event: Event) -> None:
                 channel_name=channel.name,
                 idempotency_key=f"msg_{uuid.uuid4().hex}",
             )
-            if not channel.enabled:
+            quiet = suppressions.quiet_reason(channel.pk, severity=Severity(candidate.rule.severity), at=at)
+            if quiet:
+                delivery.state, delivery.due_at, delivery.reason = DeliveryState.SKIPPED, None, quiet
+            elif not channel.enabled:
                 delivery.state, delivery.due_at = DeliveryState.PARKED, None
             deliveries.append(delivery)
     Delivery.objects.create_many(deliveries)

@@ -1,11 +1,19 @@
 """What becomes of an alert: delivered, acknowledged, dismissed; each step one conditional statement."""
 
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
 
 from django.db import transaction
 
 from alerts.models import Alert, Delivery
-from siteadmin.core.exceptions import AlertNotFoundError, InvalidStateTransitionError, VersionConflictError
+from siteadmin.core.exceptions import (
+    AlertNotFoundError,
+    InvalidStateTransitionError,
+    SecurityIntelligenceError,
+    VersionConflictError,
+)
 
 
 class Actor(Protocol):
@@ -33,6 +41,44 @@ def dismiss_alert(alert_id: int, *, by: Actor, note: str | None = None, version:
         Delivery.objects.skip_waiting(alert_id)
         done = Alert.objects.dismiss(alert_id, by=by.get_username(), note=note, version=version)
         return _settle(alert_id, done=done, step="dismissed", version=version)
+
+
+def snooze_alert(
+    alert_id: int, *, minutes: int, by: Actor, note: str | None = None, version: int | None = None
+) -> Alert:
+    """Leave people in peace for so many minutes: nothing is sent for it, nor for more under its key; gives the alert.
+
+    Possible until it is dismissed; again sets the time anew. Raises as `acknowledge_alert` does.
+    """
+    with transaction.atomic():
+        Delivery.objects.delay_waiting(alert_id, wait=timedelta(minutes=minutes))
+        done = Alert.objects.snooze(alert_id, minutes=minutes, by=by.get_username(), note=note, version=version)
+        return _settle(alert_id, done=done, step="snoozed", version=version)
+
+
+@dataclass(slots=True, frozen=True)
+class ActOutcome:
+    """What became of one alert of several; `error` where the step was refused."""
+
+    alert_id: int
+    error: SecurityIntelligenceError | None = None
+
+
+def act_on_alerts(
+    act: Callable[..., Alert], alert_ids: Iterable[int], *, camera_ids: frozenset[str] | None = None, **said: Any
+) -> list[ActOutcome]:
+    """Take one step with each of these alerts (of these cameras alone, where given); each by itself, in order."""
+    outcomes = []
+    for alert_id in alert_ids:
+        error: SecurityIntelligenceError | None = None
+        try:
+            if not Alert.objects.is_seen(alert_id, camera_ids=camera_ids):
+                raise AlertNotFoundError(alert_id)
+            act(alert_id, **said)
+        except SecurityIntelligenceError as refusal:
+            error = refusal
+        outcomes.append(ActOutcome(alert_id, error))
+    return outcomes
 
 
 def mark_delivered(alert_id: int) -> bool:

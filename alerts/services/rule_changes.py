@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from alerts.models import AlertRule, Channel
+from alerts.models import AlertRule, Channel, Mode
 from cameras.models import Camera, Zone
 from siteadmin.core.exceptions import AlertRuleNotFoundError, DuplicateResourceError, ValidationError
 from siteadmin.core.repository import Repository
@@ -58,6 +58,7 @@ def _check_ids(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Seque
     errors = [
         *_unknown("camera_ids", fields.get("camera_ids", ()), Camera.objects, kept=rule.camera_ids, word="camera"),
         *_unknown("zone_ids", fields.get("zone_ids", ()), Zone.objects, kept=rule.zone_ids, word="zone"),
+        *_unknown_modes(fields.get("modes", ()), kept=rule.modes),
         *_unknown("channel_ids", channel_ids or (), Channel.objects, kept=(), word="channel"),
     ]
     if errors:
@@ -73,4 +74,13 @@ def _unknown(
         {"field": f"{field}.{ids.index(one)}", "code": "does_not_exist", "detail": f"There is no {word} '{one}'."}
         for one in dict.fromkeys(new)
         if one not in known
+    ]
+
+
+def _unknown_modes(names: Sequence[str], *, kept: Iterable[str]) -> list[dict[str, str]]:
+    known = {*kept, *Mode.objects.names()} if names else set()
+    return [
+        {"field": f"modes.{index}", "code": "does_not_exist", "detail": f"There is no mode '{name}'."}
+        for index, name in enumerate(names)
+        if name not in known
     ]

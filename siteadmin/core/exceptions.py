@@ -194,6 +194,27 @@ class DeadLetterNotFoundError(NotFoundError):
     resource = "dead letter"
 
 
+class ModeNotFoundError(NotFoundError):
+    """No mode has this id."""
+
+    default_error_code = "MODE_NOT_FOUND"
+    resource = "mode"
+
+
+class SilenceNotFoundError(NotFoundError):
+    """No silence has this id."""
+
+    default_error_code = "SILENCE_NOT_FOUND"
+    resource = "silence"
+
+
+class QuietHoursNotFoundError(NotFoundError):
+    """No quiet hours have this id."""
+
+    default_error_code = "QUIET_HOURS_NOT_FOUND"
+    resource = "quiet hours"
+
+
 class PromptNotFoundError(NotFoundError):
     """No prompt has this name, or it has no such version."""
 

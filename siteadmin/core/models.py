@@ -31,6 +31,9 @@ class DeadLetter(models.Model):
 
     first_failed_at = models.DateTimeField(db_default=Now())
     last_failed_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When it was requeued or discarded.")
+    settled_by = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True, help_text="Why it was discarded.")
 
     objects = DeadLetterRepository()
 
@@ -42,7 +45,10 @@ class DeadLetter(models.Model):
                 fields=["task", "subject"], condition=models.Q(state="dead"), name="dead_letter_one_open"
             ),
         ]
-        indexes = [models.Index(fields=["state", "-last_failed_at", "-id"], name="dead_letter_by_state")]
+        indexes = [
+            models.Index(fields=["state", "-last_failed_at", "-id"], name="dead_letter_by_state"),
+            models.Index(fields=["-last_failed_at", "-id"], name="dead_letter_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.subject}"

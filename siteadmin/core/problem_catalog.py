@@ -95,6 +95,9 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.ChannelNotFoundError: _GONE,
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
+    exceptions.ModeNotFoundError: _GONE,
+    exceptions.SilenceNotFoundError: _GONE,
+    exceptions.QuietHoursNotFoundError: _GONE,
     exceptions.PromptNotFoundError: ("The name is wrong, or the version was never written.", "Look at /api/prompts."),
     exceptions.ConflictError: (
         "Another row depends on this one, or what is stored does not allow the change.",

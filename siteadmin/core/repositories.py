@@ -38,8 +38,9 @@ class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
             cursor.execute(
                 f"""
                 INSERT INTO {table} AS letter
-                    (queue, task, subject, payload, state, error, attempts, first_failed_at, last_failed_at)
-                VALUES (%s, %s, %s, %s, 'dead', %s, %s, clock_timestamp(), clock_timestamp())
+                    (queue, task, subject, payload, state, error, attempts, first_failed_at, last_failed_at,
+                     settled_by, reason)
+                VALUES (%s, %s, %s, %s, 'dead', %s, %s, clock_timestamp(), clock_timestamp(), '', '')
                 ON CONFLICT (task, subject) WHERE state = 'dead' DO UPDATE SET
                     queue = excluded.queue, payload = excluded.payload, error = excluded.error,
                     attempts = letter.attempts + excluded.attempts, last_failed_at = excluded.last_failed_at
@@ -49,9 +50,18 @@ class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
             )
             return int(cursor.fetchone()[0])
 
-    def leave(self, letter_id: int, *, state: "DeadLetter.State") -> bool:
+    def leave(self, letter_id: int, *, state: "DeadLetter.State", by: str = "", reason: str = "") -> bool:
         """Move an open letter to this state; False where it is not open."""
-        return bool(self.get_queryset().filter(pk=letter_id, state=self.model.State.DEAD).update(state=state))
+        letters = self.get_queryset().filter(pk=letter_id, state=self.model.State.DEAD)
+        return bool(letters.update(state=state, settled_at=Now(), settled_by=by, reason=reason))
+
+    def pick(self, *, queues: list[str], tasks: list[str], error: str, limit: int) -> list[int]:
+        """Give the ids of up to `limit` open letters, oldest first; what is empty picks all."""
+        letters = self.filter(state=self.model.State.DEAD)
+        letters = letters.filter(queue__in=queues) if queues else letters
+        letters = letters.filter(task__in=tasks) if tasks else letters
+        letters = letters.filter(error__icontains=error) if error else letters
+        return list(letters.order_by("first_failed_at", "pk").values_list("pk", flat=True)[:limit])
 
     def get_open(self, *, task: str, subject: str) -> "DeadLetter | None":
         """Give the open letter of this task and subject, or None."""

@@ -129,13 +129,13 @@ def can_requeue(letter: DeadLetter) -> bool:
     return letter.task in REVIVERS
 
 
-def requeue(dead_letter_id: int) -> bool:
+def requeue(dead_letter_id: int, *, by: str = "") -> bool:
     """Make the letter's row wait for its step again; False where the letter is not open or its row is gone.
 
     InvalidStateTransitionError for an operation outside the pipeline: nobody can run it from the letter.
     """
     with transaction.atomic():
-        if not DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.REQUEUED):
+        if not DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.REQUEUED, by=by):
             return False
         letter = DeadLetter.objects.get_by_id(dead_letter_id)
         if letter is None or not can_requeue(letter):
@@ -151,9 +151,9 @@ def requeue(dead_letter_id: int) -> bool:
         return True
 
 
-def discard(dead_letter_id: int) -> bool:
+def discard(dead_letter_id: int, *, by: str = "", reason: str = "") -> bool:
     """Let the work go; False where the letter is not open."""
-    return DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.DISCARDED)
+    return DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.DISCARDED, by=by, reason=clean_text(reason))
 
 
 def _name_of(operation: Callable[..., Any]) -> str:

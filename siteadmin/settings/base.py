@@ -382,6 +382,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 10, "ignore_result": True},
     },
+    "switch_modes": {
+        "task": "alerts.switch_modes",
+        "schedule": 5.0,
+        "options": {"expires": 10, "ignore_result": True},
+    },
     "draw_demo": {
         "task": "siteadmin.draw_demo",
         "schedule": 3.0,

@@ -53,6 +53,9 @@ class TestRead:
             "acknowledged_at": None,
             "dismissed_by": None,
             "dismissed_at": None,
+            "snoozed_by": None,
+            "snoozed_at": None,
+            "snoozed_until": None,
             "note": "",
             "version": 1,
         }

@@ -105,7 +105,7 @@ class TestCreate:
             ({"cooldown_seconds": -1}, "cooldown_seconds"),
             ({"cooldown_seconds": 30 * 86_400 + 1}, "cooldown_seconds"),
             ({"cooldown_seconds": 1.5}, "cooldown_seconds"),
-            ({"modes": ["away"]}, "modes"),
+            ({"modes": ["away"]}, "modes.0"),
             ({"trigger": "camera_offline"}, "trigger"),
         ],
     )
