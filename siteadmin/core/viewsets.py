@@ -6,15 +6,16 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
 from rest_framework import status
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ListSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from siteadmin.core.exceptions import InvalidInputError, NotFoundError
+from siteadmin.core.exceptions import CameraNotFoundError, InvalidInputError, NotFoundError
 from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.pagination import ListPagination
-from siteadmin.core.permissions import CameraAccess, camera_access
+from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 
@@ -47,6 +48,31 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Check who asks, then what they ask for."""
         super().initial(request, *args, **kwargs)
         self.check_query_parameters(request)
+
+    def check_permissions(self, request: Request) -> None:
+        """Refuse whoever may not do this; what lies beyond their cameras is not there for them, whatever the verb."""
+        try:
+            super().check_permissions(request)
+        except PermissionDenied:
+            self.check_visible(is_read=False)
+            raise
+        self.check_visible(is_read=request.method in READING_METHODS)
+
+    def check_visible(self, *, is_read: bool) -> None:
+        """Raise NotFound for an address beyond the cameras that somebody is limited to, before a body is looked at.
+
+        What is read is looked up by the action itself, which finds the same.
+        """
+        if self.action is None or not self.kwargs or self.access.camera_ids is None:
+            return
+        camera_id = self.kwargs.get("camera_id")
+        if camera_id is not None and camera_id not in self.access.camera_ids:
+            raise CameraNotFoundError(camera_id)
+        own_id = self.kwargs.get(self.lookup_url_kwarg or self.lookup_field)
+        if self.camera_lookup is None:
+            raise self.not_found(next(iter(self.kwargs.values())) if own_id is None else own_id)
+        if own_id is not None and not is_read:
+            self.get_object()
 
     @cached_property
     def access(self) -> CameraAccess:
