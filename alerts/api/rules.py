@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from alerts.api.fields import ScheduleSerializer, ids, words
+from alerts.api.preview import PreviewRequestSerializer, PreviewResultSerializer, show_preview
 from alerts.choices import Severity
 from alerts.dedup_keys import TemplateError, check_template
 from alerts.models import AlertRule
@@ -73,6 +75,12 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
         return value
 
 
+class NewRulePreviewSerializer(PreviewRequestSerializer):
+    """A rule that is not saved, and which past events are judged."""
+
+    rule = AlertRuleSerializer()
+
+
 class AlertRuleFilter(StrictFilterSet):
     """Parameters of the list."""
 
@@ -88,7 +96,9 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     filterset_class = AlertRuleFilter
     not_found = AlertRuleNotFoundError
     ordering_fields = ("name", "created_at")
-    required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "update"), Role.OPERATOR)
+    required_roles: ClassVar = dict.fromkeys(
+        ("list", "retrieve", "metadata", "update", "preview", "preview_new"), Role.OPERATOR
+    )
 
     def get_rows(self) -> QuerySet[AlertRule]:
         """Give the rules with their channels."""
@@ -115,3 +125,29 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     def perform_destroy(self, instance: AlertRule) -> None:
         """Delete the rule."""
         delete_rule(instance.pk)
+
+    @extend_schema(request=PreviewRequestSerializer, responses=PreviewResultSerializer, filters=False)
+    @action(detail=True, methods=["post"])
+    def preview(self, request: Request, pk: str) -> Response:
+        """Say for which past events the rule would have fired, and why not for others; writes nothing."""
+        rule = self.get_object()
+        said = PreviewRequestSerializer(data=request.data)
+        said.is_valid(raise_exception=True)
+        body = show_preview(rule, said.validated_data, channel_ids=rule.channel_ids, camera_ids=self.access.camera_ids)
+        return Response(body)
+
+    @extend_schema(request=NewRulePreviewSerializer, responses=PreviewResultSerializer, filters=False)
+    @action(detail=False, methods=["post"], url_path="preview", url_name="preview-new")
+    def preview_new(self, request: Request) -> Response:
+        """The same for a rule that is not saved: its fields, and the events."""
+        said = NewRulePreviewSerializer(data=request.data)
+        said.is_valid(raise_exception=True)
+        fields = dict(said.validated_data["rule"])
+        channel_ids = fields.pop("channel_ids", [])
+        body = show_preview(
+            AlertRule(**fields),
+            {name: value for name, value in said.validated_data.items() if name != "rule"},
+            channel_ids=channel_ids,
+            camera_ids=self.access.camera_ids,
+        )
+        return Response(body)
