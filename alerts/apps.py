@@ -12,7 +12,7 @@ class AlertsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the kernel which rows wait for this app's steps, and how they are made to wait again."""
         # Models can be imported only now.
-        from alerts.models import Delivery
+        from alerts.models import CameraState, Delivery
         from alerts.services.evaluation import revive_event
         from events.models import Event
         from siteadmin.core.pipeline import Step
@@ -21,5 +21,6 @@ class AlertsConfig(AppConfig):
 
         register_waiting(Step.EVALUATE, Event.objects)
         register_reviver(Step.EVALUATE, revive_event)
+        register_waiting(Step.ANNOUNCE, CameraState.objects)
         register_waiting(Step.DELIVER, Delivery.objects)
         register_reviver(Step.DELIVER, Delivery.objects.revive)

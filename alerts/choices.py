@@ -24,6 +24,8 @@ SLOW_AFTER, SLOW_UNTIL = timedelta(seconds=1), timedelta(seconds=20)
 Beyond, which is longer than a webhook may take, its worker has probably died."""
 SLOW_PAUSE = timedelta(seconds=5)
 """Until the others of that channel look again, at most."""
+ANNOUNCE_LEASE = timedelta(seconds=60)
+"""How long telling a broker of a camera may take; above the channel's deadline."""
 SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300

@@ -2,8 +2,10 @@
 
 from celery import shared_task
 
-from alerts.choices import DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
+from alerts.choices import ANNOUNCE_LEASE, DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
 from alerts.results import DeliveryResult, EvaluationResult, ModeSwitchResult
+from alerts.services.camera_states import announce as announce_one
+from alerts.services.camera_states import notice_changes
 from alerts.services.delivery import deliver as deliver_one
 from alerts.services.evaluation import evaluate_event
 from alerts.services.modes import switch_modes as switch_due_modes
@@ -14,6 +16,18 @@ from siteadmin.core.pipeline import Step
 def evaluate(event_id: int) -> EvaluationResult:
     """Judge the rules for one event."""
     return evaluate_event(event_id)
+
+
+@shared_task(name=Step.ANNOUNCE.value, time_limit=ANNOUNCE_LEASE.seconds - 5)
+def announce(state_id: int) -> bool:
+    """Tell a broker how a camera stands."""
+    return announce_one(state_id)
+
+
+@shared_task(name="alerts.tell_brokers")
+def tell_brokers() -> int:
+    """Let brokers be told of what changed."""
+    return notice_changes()
 
 
 @shared_task(name=Step.DELIVER.value, time_limit=DELIVER_TIME_LIMIT, soft_time_limit=DELIVER_SOFT_TIME_LIMIT)

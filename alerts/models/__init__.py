@@ -6,6 +6,7 @@ from alerts.models.deliveries import Delivery, DeliveryAttempt
 from alerts.models.push import PushSubscription as PushSubscription
 from alerts.models.push import VapidKey as VapidKey
 from alerts.models.rules import AlertRule, RuleDecision
+from alerts.models.states import CameraState as CameraState
 from alerts.models.suppression import Mode, ModeChange, QuietHours, Silence
 
 __all__ = [

@@ -10,7 +10,7 @@ from alerts.channels.base import ConfigError, Message
 from alerts.channels.registry import transport_of
 from alerts.choices import SECRET_OVERLAP
 from alerts.messages import build_test_notice
-from alerts.models import Channel, Delivery
+from alerts.models import CameraState, Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.sending import breaker_of, send_message
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
@@ -65,6 +65,7 @@ def update_channel(
         after = breaker_of(channel)
         if before is not None and after is not None and before.name != after.name:
             BreakerState.objects.delete_by_id(before.name)
+        CameraState.objects.forget_told(channel.pk)
         if channel.enabled:
             Delivery.objects.wake_parked(channel.pk)
             Delivery.objects.wake_held(channel.pk)

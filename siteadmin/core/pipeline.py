@@ -32,6 +32,7 @@ class Step(StrEnum):
     ENRICH = "events.enrich"
     ANALYZE = "events.analyze"
     EVALUATE = "alerts.evaluate"
+    ANNOUNCE = "alerts.announce"
     DELIVER = "alerts.deliver"
 
     @property

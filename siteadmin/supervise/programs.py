@@ -65,7 +65,8 @@ def programs_of(site: Site) -> list[Program]:
         Program(
             name="notifier",
             command=[
-                *worker, "-Q", "evaluate,deliver,celery", "--pool=threads", "--concurrency=16", "-n", "notifier@%h",
+                *worker, "-Q", "evaluate,announce,deliver,celery", "--pool=threads", "--concurrency=16",
+                "-n", "notifier@%h",
             ],
             stop_seconds=WORKER_STOP_SECONDS,
         ),
