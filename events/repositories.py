@@ -103,6 +103,21 @@ class EventRepository(_EventRepository["Event"]):
         """Give the event where people see it, with who reviewed it."""
         return self.for_api().filter(pk=event_id).first()
 
+    def for_preview(
+        self,
+        event_ids: Iterable[int] | None,
+        *,
+        since: datetime | None,
+        camera_ids: Iterable[str] | None,
+        limit: int,
+    ) -> list["Event"]:
+        """Give up to `limit` of these events, or of those since then, that people see; newest first."""
+        rows = self.visible().filter(camera__deleted_at=None)
+        rows = rows if event_ids is None else rows.filter(pk__in=list(event_ids))
+        rows = rows if since is None else rows.filter(started_at__gte=since)
+        rows = rows if camera_ids is None else rows.filter(camera_id__in=list(camera_ids))
+        return list(rows.order_by("-started_at", "-pk")[:limit])
+
     def lock_visible(self, event_ids: Iterable[int], *, camera_ids: Iterable[str] | None = None) -> list[int]:
         """Lock those of the events that people see (of these cameras alone, where given) and give their ids."""
         rows = self.for_api().filter(pk__in=event_ids)
@@ -287,6 +302,12 @@ _DetectionRepository = Repository.from_queryset(DetectionQuerySet)
 
 class DetectionRepository(_DetectionRepository["Detection"]):
     """Look-ups and writes of detections."""
+
+    def facts_of(self, event_ids: Sequence[int]) -> Iterable[tuple[Any, ...]]:
+        """Give event, id, type, confidence, zones, time and arrival of what these events are made of."""
+        rows = self.get_queryset().filter(event_id__in=event_ids).order_by("detected_at", "id")
+        fields = ("event_id", "id", "object_type", "confidence", "zones", "detected_at", "created_at")
+        return rows.values_list(*fields)
 
     def on_snapshot(self) -> Exists:
         """Give the condition that a snapshot of the outer query has detections of an event."""
