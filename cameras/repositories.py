@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from django.db import connections
 from django.db.models import (
     Case,
     Count,
@@ -38,6 +39,10 @@ IS_WHOLE = Q(width__isnull=False)
 def _patience() -> Combinable:
     """How long a camera may be silent, from its row."""
     return ExpressionWrapper(F("offline_after_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
+
+
+FILE_LOCKS = 0x66696C65
+"""The first key of the advisory locks on stored files ("file" in ASCII), beside the name's hash."""
 
 
 class CameraQuerySet(RepositoryQuerySet["Camera"]):
@@ -317,6 +322,20 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         """Give the names of the files of these cameras' snapshots."""
         rows = self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", "frames")
         return [name for file, frames in rows for name in (file, *frames.values())]
+
+    def hold_file(self, name: str) -> str:
+        """Keep this stored file from being removed until the transaction ends; gives its name."""
+        self._lock_file("pg_advisory_xact_lock_shared", name)
+        return name
+
+    def claim_unused_file(self, name: str) -> bool:
+        """Tell whether no snapshot has this file, and keep any from taking it up until the transaction ends."""
+        self._lock_file("pg_advisory_xact_lock", name)
+        return not self.filter(file=name).exists()
+
+    def _lock_file(self, function: str, name: str) -> None:
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s, hashtext(%s))", [FILE_LOCKS, name])  # noqa: S608 - our own names
 
     def files_in_use(self, names: Iterable[str]) -> set[str]:
         """Give those of the files that a snapshot has."""

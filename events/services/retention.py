@@ -69,7 +69,10 @@ def _remove_files(names: list[str]) -> int:
     removed = 0
     for name in unused:
         try:
-            media.delete(name)
+            # Deleted under the lock that intake takes before it relies on a file that is there already.
+            with transaction.atomic():
+                if Snapshot.objects.claim_unused_file(name):
+                    media.delete(name)
         except OSError as error:
             logger.warning("file_not_removed", name=name, error=str(error))
         else:

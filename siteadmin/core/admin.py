@@ -30,6 +30,10 @@ class BaseAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_fullwidth = True
     compressed_fields = True
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Give the row; an id that no row can have (PostgreSQL keeps no NUL) is one that nothing has."""
+        return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
+
 
 class ReadOnlyAdmin(BaseAdmin):
     """Rows that the pipeline owns: to be seen, not to be changed by hand."""

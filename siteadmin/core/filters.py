@@ -1,7 +1,7 @@
 """Query parameters of lists: each is known, of its type, and matched exactly."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import django_filters
@@ -40,7 +40,10 @@ def parse_instant(text: str) -> datetime:
         raise ValidationError("Enter an RFC 3339 time, such as 2026-03-14T21:58:00Z.", code="invalid")
     if value.tzinfo is None:
         raise ValidationError("The time needs an offset, such as Z or +01:00.", code="naive_time")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValidationError("The time lies outside the years 1 to 9999 in UTC.", code="invalid") from error
 
 
 class InstantField(forms.Field):

@@ -1,6 +1,7 @@
 """Result types and their way through Celery's JSON: what a caller of `AsyncResult.get()` gets is the same class.
 
-A Result is an expected outcome as a value. A field that holds a model travels as None; the id beside it stays.
+A Result is an expected outcome as a value. A field that holds a model travels as None, the id beside it stays; a
+model within a list or dict travels as its id.
 """
 
 import dataclasses
@@ -13,11 +14,20 @@ R = TypeVar("R", bound=type)
 
 
 def _plain(value: Any) -> Any:
-    return None if isinstance(value, Model) else value
+    """Give what JSON can carry: a model among others is its id."""
+    if isinstance(value, Model):
+        return value.pk
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def _encode(result: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
+    values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    # A field that is a model itself is None on the other side, its id stands in the field beside it.
+    return {name: None if isinstance(value, Model) else _plain(value) for name, value in values.items()}
 
 
 def register_result(cls: R) -> R:

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -43,6 +44,8 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_line_prefix": "",
     "password_encryption": "scram-sha-256",
+    # After a crash one call for the file system instead of one for each file: seconds of recovery saved (Linux).
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 

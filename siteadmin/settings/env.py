@@ -104,18 +104,43 @@ class Env:
 
         return self._read(name, [], parse, takes="addresses or CIDR networks, comma-separated, such as 192.168.1.0/24")
 
-    def url(self, name: str, *, default: str, schemes: tuple[str, ...]) -> str:
-        """Read a URL with a host and one of these schemes; a trailing slash is dropped."""
+    def port_range(self, name: str) -> list[int]:
+        """Read ports as `first-last`; none where it is empty."""
+
+        def parse(value: str) -> list[int]:
+            first, _, last = value.partition("-")
+            low, high = int(first), int(last or first)
+            if not 1024 <= low <= high <= 65535:
+                raise ValueError
+            return list(range(low, high + 1))
+
+        return self._read(name, [], parse, takes="ports from 1024 to 65535 such as 50000-50100")
+
+    def ipv4(self, name: str) -> str:
+        """Read an IPv4 address; empty where there is none."""
+
+        def parse(value: str) -> str:
+            return str(ipaddress.IPv4Address(value))
+
+        return self._read(name, "", parse, takes="an IPv4 address")
+
+    def url(self, name: str, *, default: str, schemes: tuple[str, ...], is_origin: bool = False) -> str:
+        """Read a URL with a host and one of these schemes; a trailing slash is dropped.
+
+        `is_origin`: paths are put behind it, so it has none of its own.
+        """
 
         def parse(value: str) -> str:
             parts = urlsplit(value)
             if parts.scheme not in schemes or not parts.hostname or (parts.port or 1) < 1:
                 raise ValueError
+            if is_origin and (parts.path.strip("/") or parts.query or parts.fragment):
+                raise ValueError
             return value.rstrip("/")
 
-        return self._read(
-            name, default, parse, takes=f"a URL that starts with {' or '.join(s + '://' for s in schemes)}"
-        )
+        beginning = " or ".join(f"{scheme}://" for scheme in schemes)
+        ending = " and has neither path nor query" if is_origin else ""
+        return self._read(name, default, parse, takes=f"a URL that starts with {beginning}{ending}")
 
     def parsed(self, name: str, parse: Callable[[str], T], *, default: T, takes: str) -> T:
         """Read a value by a parser of the caller's."""

@@ -87,3 +87,9 @@ def test_the_same_class_comes_back_through_redis():
     assert type(got) is RetryResult
     app.backend.client.close()
     app.close()
+
+
+def test_a_model_among_others_travels_as_its_id():
+    result = RetryResult(success=True, result=[DeadLetter(pk=7), {"b": DeadLetter(pk=8)}])
+
+    assert loads(dumps(result)).result == [7, {"b": 8}]
