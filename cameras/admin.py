@@ -207,6 +207,8 @@ class CameraAdmin(BaseAdmin):
         else:
             made = services.create_camera(fields=form.cleaned_data)
             obj.pk, obj._state.adding = made.pk, False
+        if "cameras_camera_make_ftp_password" in request.POST:
+            self.make_ftp_password(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A camera goes by the action, which can be undone; its rows would go with it otherwise."""

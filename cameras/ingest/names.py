@@ -39,6 +39,10 @@ class NameFacts:
     identity: Identity = field(default_factory=Identity)
 
 
+AGAIN = "again-{number}"
+"""The folder, on top of the rest of the path, of an upload whose name is still taken by one that waits."""
+_AGAIN = re.compile(r"\Aagain-\d+/", re.ASCII)
+
 # Marks that say "timer" or "manual" whoever made the camera; nothing else makes a picture a timer's.
 _TIMER_MARKS = re.compile(r"(?:\A|[_\-. ])Schedule_|(?<![A-Z])TIMING(?![A-Z])|\[R\]", re.ASCII)
 _MANUAL_MARKS = re.compile(r"(?<![A-Za-z])(?:MANUAL|Manual)(?![a-z])", re.ASCII)
@@ -66,6 +70,11 @@ _FULL_TIME = re.compile(
 )
 _MINUTE_SECOND = re.compile(r"(?P<M>\d\d)[-_.:mM]?(?P<S>\d\d)(?!\d)", re.ASCII)
 _SECOND = re.compile(r"(?P<S>\d\d)(?!\d)", re.ASCII)
+
+
+def name_as_uploaded(path: str) -> str:
+    """Give the path below the camera's folder as the camera said it."""
+    return _AGAIN.sub("", path)
 
 
 def read_name(path: str) -> NameFacts:

@@ -28,7 +28,7 @@ from cameras.choices import CameraStatus, MediaType, SnapshotState, TimerPicture
 from cameras.ingest.clips import HEAD_BYTES, probe_clip, suffix_of_clip
 from cameras.ingest.clock import choose_captured_at, find_clock_fault, format_stated
 from cameras.ingest.decode import EMPTY, UndecodableError, decode_picture
-from cameras.ingest.names import NameFacts, read_name
+from cameras.ingest.names import NameFacts, name_as_uploaded, read_name
 from cameras.ingest.stability import Kind, kind_of
 from cameras.models import Camera, Snapshot
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
@@ -85,7 +85,7 @@ def accept_upload(
             return IntakeResult(IntakeOutcome.IGNORED, reason="The file lies in no camera's folder.")
         found = find_or_create_camera(parts[:-1]) if settings.AUTO_CREATE_CAMERAS else find_camera(parts[:-1])
         camera, depth = found or (None, 1)
-        name = name or "/".join(parts[depth:])
+        name = name or name_as_uploaded("/".join(parts[depth:]))
         folder, root = parts[0], settings.CAMERA_ROOT
     else:
         folder, root = "", path.parent
@@ -113,6 +113,8 @@ def accept_upload(
         return IntakeResult(IntakeOutcome.UNDECIDED, camera_id=camera_id, reason=CHANGED)
     file_time = datetime.fromtimestamp(before.st_mtime, tz=UTC)
     if camera is None:
+        if len(data) > settings.MAX_UPLOAD_BYTES:
+            return IntakeResult(IntakeOutcome.IGNORED, reason=WAITS_FOR_A_CAMERA)
         result = keep_unassigned(data, folder=folder, name=name or path.name, file_time=file_time, final=final)
         if result.settled and not keep:
             _remove(path, before)

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from siteadmin import embedded
 from siteadmin.settings.env import ROOT, Env
+from siteadmin.settings.ftp import *  # noqa: F403 - the settings of the FTP server
 from siteadmin.settings.logs import logging_config
 from siteadmin.settings.look import UNFOLD as UNFOLD
 from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES

@@ -28,6 +28,7 @@ def main() -> int:
         port=env.integer("PORT", default=8000, minimum=1, maximum=65535),
         has_embedded_postgres=not env.text("DATABASE_URL"),
         has_embedded_redis=not env.text("REDIS_URL"),
+        takes_ftp=env.integer("FTP_PORT", default=0, maximum=65535) > 0,
         asks_services=bool(env.text("LLM_URL") or env.text("ENRICHERS")),
     )
     _make_var(site)

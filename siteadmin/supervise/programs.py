@@ -33,6 +33,8 @@ class Site:
     port: int
     has_embedded_postgres: bool
     has_embedded_redis: bool
+    takes_ftp: bool = False
+    """Whether FTP_PORT is set."""
     asks_services: bool = False
     """Whether an analyzer or an enrichment service outside is set up."""
 
@@ -73,6 +75,8 @@ def programs_of(site: Site) -> list[Program]:
         Program(name="beat", command=[*celery, "beat", *_beat_options(site)]),
         Program(name="watcher", command=[*manage, "watch"]),
     ]  # fmt: skip
+    if site.takes_ftp:
+        table.append(Program(name="ftpd", command=[*manage, "ftpd"]))
     if site.asks_services:
         command = [*worker, "-Q", "enrich,analyze", "--pool=threads", "--concurrency=4", "-n", "services@%h"]
         table.append(Program(name="services", command=command, stop_seconds=WORKER_STOP_SECONDS))
