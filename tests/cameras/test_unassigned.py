@@ -240,7 +240,7 @@ def test_api_lists_shows_assigns_and_discards(root: Path, key_client: Any) -> No
     assert [(row["folder"], row["mac"]) for row in body] == [(FOLDER, "00:12:3E:45:E0:60")] * 2
     image = client.get(f"/api/unassigned-uploads/{body[0]['id']}/image")
     assert (image.status_code, image["Content-Type"]) == (200, "image/jpeg")
-    image.close()
+    assert b"".join(image.streaming_content)
 
     assert client.post(f"/api/unassigned-uploads/{body[1]['id']}/discard").status_code == 204
     made = client.post(f"/api/unassigned-uploads/{body[0]['id']}/assign", {"create": {"name": "Gate", "id": "gate"}})
