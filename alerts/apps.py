@@ -12,7 +12,7 @@ class AlertsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the kernel which rows wait for this app's steps, and how they are made to wait again."""
         # Models can be imported only now.
-        from alerts.models import CameraState, Delivery
+        from alerts.models import CameraState, Delivery, Escalation
         from alerts.services.evaluation import revive_event
         from events.models import Event
         from siteadmin.core.pipeline import Step
@@ -24,3 +24,5 @@ class AlertsConfig(AppConfig):
         register_waiting(Step.ANNOUNCE, CameraState.objects)
         register_waiting(Step.DELIVER, Delivery.objects)
         register_reviver(Step.DELIVER, Delivery.objects.revive)
+        register_waiting(Step.ESCALATE, Escalation.objects)
+        register_reviver(Step.ESCALATE, Escalation.objects.revive)

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from django.db import models
 
-DELIVER_LEASE = timedelta(seconds=90)
-"""How long one attempt may take; above every channel's deadline, below the broker's visibility timeout."""
-DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT = 70, 75
-"""Seconds after which an attempt that hangs is broken off, then its process killed; below the lease, so that
-nobody else has begun meanwhile."""
+DELIVER_LEASE = timedelta(seconds=45)
+"""How long a claim holds until the sending begins, and how long a channel may take that has no lease of its own;
+below the broker's visibility timeout."""
+DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT = 42, 44
+"""Seconds after which an attempt that hangs is broken off, then its process killed, in a pool of processes; below
+the lease, so that nobody else has begun meanwhile."""
 EVALUATE_MAX_ATTEMPTS = 5
 """Tries before an event whose rules cannot be judged ends as a dead letter."""
 EVALUATE_RETRY_BASE = timedelta(seconds=1)
@@ -19,9 +20,12 @@ LONGEST_MODE_NAME = 50
 FIRST_MODES = ("home", "away", "night")
 """Of a fresh site; the first is active."""
 LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
-SLOW_AFTER, SLOW_UNTIL = timedelta(seconds=1), timedelta(seconds=20)
-"""While an attempt has run for so long, its channel gets no second worker: one receiver may not take them all.
-Beyond, which is longer than a webhook may take, its worker has probably died."""
+SLOW_AFTER = timedelta(seconds=1)
+"""While an attempt has run for so long, its channel gets no second worker: one receiver may not take them all."""
+MOST_AT_ONCE = 10
+"""Attempts of one channel at a time, about, of the notifier's 16 threads: a burst leaves some for the others."""
+BUSY_LOOK, BUSY_PATIENCE = timedelta(milliseconds=20), timedelta(milliseconds=300)
+"""How often, and for how long, a worker waits for a busy channel before it does something else."""
 SLOW_PAUSE = timedelta(seconds=5)
 """Until the others of that channel look again, at most."""
 ANNOUNCE_LEASE = timedelta(seconds=60)
@@ -30,6 +34,17 @@ SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300
 MAX_COOLDOWN_SECONDS = 30 * 86_400
+
+
+ESCALATE_LEASE = timedelta(seconds=20)
+ESCALATE_MAX_ATTEMPTS = 5
+"""Tries before an escalation step that cannot be taken ends as a dead letter."""
+ESCALATE_RETRY_BASE = timedelta(seconds=1)
+MOST_ESCALATION_STEPS = 10
+LONGEST_ESCALATION_WAIT_SECONDS = 7 * 86_400
+LINK_LIFETIME = timedelta(hours=24)
+DEFAULT_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 60, 86_400
+MOST_MESSAGES_A_PERIOD = 10_000
 
 
 class Severity(models.TextChoices):
@@ -76,10 +91,19 @@ class ChannelKind(models.TextChoices):
     WEBPUSH = "webpush", "Web Push: notifications in browsers"
 
 
+SEND_LEASES: dict[str, timedelta] = {
+    ChannelKind.INBOX: timedelta(seconds=10),
+    ChannelKind.WEBHOOK: timedelta(seconds=20),
+    ChannelKind.EMAIL: timedelta(seconds=35),
+}
+"""How long an attempt may take, by kind: a little above its deadline. What a killed worker held comes back then."""
+
+
 class DeliveryState(models.TextChoices):
     """pending -> sending -> delivered, or pending again after a failed attempt, or failed for good.
 
-    parked: its channel is off; skipped: nobody needs it any more (the alert was dismissed).
+    parked: its channel is off; skipped: nobody needs it any more (the alert was dismissed); digested: another
+    message of the channel tells of it.
     """
 
     PENDING = "pending"
@@ -87,7 +111,22 @@ class DeliveryState(models.TextChoices):
     DELIVERED = "delivered"
     FAILED = "failed"
     PARKED = "parked"
+    DIGESTED = "digested"
     SKIPPED = "skipped"
+
+
+class LinkAction(models.TextChoices):
+    """What a link in a message does, without a login."""
+
+    ACKNOWLEDGE = "acknowledge"
+
+
+class DeliveryPurpose(models.TextChoices):
+    """What a delivery tells of."""
+
+    ALERT = "alert"
+    DIGEST = "digest", "Digest of what went over the channel's limit"
+    NOTICE = "notice", "Notice about the product itself"
 
 
 class AttemptOutcome(models.TextChoices):

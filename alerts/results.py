@@ -82,6 +82,19 @@ class DedupResult:
 
 @register_result
 @dataclass(slots=True, frozen=True)
+class EscalationResult:
+    """What one look at an alert's escalation came to; without an alert there was nothing to do."""
+
+    alert_id: int | None
+    step: int | None = None
+    """The step that was taken."""
+    stopped: bool = False
+    """Whether somebody had acknowledged or dismissed the alert."""
+    error: str | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
 class TriggeredRule:
     """A rule that fired, and the alert that it made."""
 

@@ -25,8 +25,8 @@ class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
     """Reads that chain."""
 
     def with_channels(self) -> Self:
-        """Fetch the channels along, by one further query."""
-        return self.prefetch_related("channels")
+        """Fetch the channels along, those of the escalation too, by three further queries."""
+        return self.prefetch_related("channels", "escalation_steps__channels")
 
     def with_last_fired(self) -> Self:
         """Add `last_fired_at`, when its newest alert that was not suppressed was made, or None."""
@@ -178,10 +178,23 @@ class AlertRepository(_AlertRepository["Alert"]):
         found: Any = rows.order_by("pk").values_list("pk", "dedup_key", "severity", "snoozed_at", "snoozed_until")
         return list(found)
 
-    def mark_delivered(self, alert_id: int) -> bool:
-        """Note that a channel accepted a pending alert; False where it is not pending."""
-        pending = self.get_queryset().filter(pk=alert_id, status=AlertStatus.PENDING)
-        return bool(pending.update(status=AlertStatus.DELIVERED, delivered_at=Now()))
+    def get_locked(self, alert_id: int) -> "Alert | None":
+        """Give the alert with its camera, locked until the transaction ends."""
+        return (
+            self.get_queryset()
+            .select_related("camera")
+            .select_for_update(of=("self",), no_key=True)
+            .filter(pk=alert_id)
+            .first()
+        )
+
+    def mark_all_delivered(self, alert_ids: Sequence[int]) -> int:
+        """Note that a channel accepted these alerts, those of them that are pending; locked in one order."""
+        pending = self.get_queryset().filter(pk__in=alert_ids, status=AlertStatus.PENDING)
+        if len(alert_ids) == 1:
+            return pending.update(status=AlertStatus.DELIVERED, delivered_at=Now())
+        ids = list(pending.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        return self.get_queryset().filter(pk__in=ids).update(status=AlertStatus.DELIVERED, delivered_at=Now())
 
     def acknowledge(self, alert_id: int, *, by: str, note: str | None, version: int | None) -> bool:
         """Note that somebody knows; False where the alert's state (or version, where given) is not the right one."""

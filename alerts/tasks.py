@@ -3,10 +3,11 @@
 from celery import shared_task
 
 from alerts.choices import ANNOUNCE_LEASE, DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
-from alerts.results import DeliveryResult, EvaluationResult, ModeSwitchResult
+from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, ModeSwitchResult
 from alerts.services.camera_states import announce as announce_one
 from alerts.services.camera_states import notice_changes
 from alerts.services.delivery import deliver as deliver_one
+from alerts.services.escalation import escalate_alert
 from alerts.services.evaluation import evaluate_event
 from alerts.services.modes import switch_modes as switch_due_modes
 from siteadmin.core.pipeline import Step
@@ -40,3 +41,9 @@ def deliver(delivery_id: int) -> DeliveryResult:
 def switch_modes() -> ModeSwitchResult:
     """Switch modes whose time has come; beat runs it every few seconds."""
     return switch_due_modes()
+
+
+@shared_task(name=Step.ESCALATE.value)
+def escalate(escalation_id: int) -> EscalationResult:
+    """Take the next step of an alert that nobody answers."""
+    return escalate_alert(escalation_id)

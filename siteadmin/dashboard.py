@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from alerts.models import Alert, Delivery, Mode
+from alerts.models import Alert, Channel, Delivery, Mode
 from alerts.services.lifecycle import acknowledge_alert
 from alerts.services.modes import activate_mode
 from cameras.models import Camera, Snapshot, UnassignedUpload
@@ -77,6 +77,7 @@ def _pipeline() -> dict[str, Any]:
         "unassigned": UnassignedUpload.objects.waiting().count_up_to(COUNT_LIMIT),
         "failed_snapshots": Snapshot.objects.failed().count_up_to(COUNT_LIMIT),
         "dead_letters": DeadLetter.objects.dead().count_up_to(COUNT_LIMIT),
+        "channels_off": Channel.objects.switched_off(),
         "breakers": BreakerState.objects.troubled(),
         "count_limit": COUNT_LIMIT,
     }

@@ -5,3 +5,4 @@ from alerts.admin import delivery as delivery
 from alerts.admin import push as push
 from alerts.admin import rules as rules
 from alerts.admin import suppression as suppression
+from alerts.admin import telling as telling

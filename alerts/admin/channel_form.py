@@ -1,6 +1,7 @@
 """The form of a channel: the settings of each kind as fields."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from unfold.widgets import (
@@ -13,7 +14,7 @@ from unfold.widgets import (
 
 from alerts.channels.base import Config, ConfigError
 from alerts.channels.registry import transport_of
-from alerts.choices import ChannelKind
+from alerts.choices import DEFAULT_PERIOD_SECONDS, ChannelKind
 from alerts.models import Channel
 from alerts.services.channels import shown_config
 
@@ -39,6 +40,8 @@ FIELDS_OF: dict[str, list[str]] = {
     for kind, names in SETTINGS_OF.items()
 }
 """The form's own fields, by kind."""
+OPTIONS = ["timezone", "action_links", "max_messages", "period_seconds"]
+"""What channels of every kind have."""
 LISTS = ("to", "users")
 """Fields that take one value a line."""
 
@@ -96,10 +99,22 @@ class ChannelForm(forms.ModelForm[Channel]):
 
     class Meta:
         model = Channel
-        fields = ["name", "kind", "enabled"]
+        fields = ["name", "kind", "enabled", *OPTIONS]
+
+    def clean_period_seconds(self) -> int:
+        """Take the usual period where none is given."""
+        return self.cleaned_data["period_seconds"] or DEFAULT_PERIOD_SECONDS
+
+    def clean_timezone(self) -> str:
+        """Refuse a zone that this machine does not know."""
+        name: str = self.cleaned_data["timezone"]
+        if name and name not in available_timezones():
+            raise forms.ValidationError("There is no such time zone; take one such as Europe/Berlin.")
+        return name
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["period_seconds"].required = False
         if self.instance._state.adding:
             return
         # Chosen once; not read-only, since the page shows or hides fields by it.

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
-from alerts.admin.channel_form import FIELDS_OF, ChannelForm
+from alerts.admin.channel_form import FIELDS_OF, OPTIONS, ChannelForm
 from alerts.choices import ChannelKind
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.services.channels import (
@@ -43,7 +43,8 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         """Show the settings of the kind, or while it is not chosen those of all."""
         shown = list(FIELDS_OF.values()) if obj is None else [FIELDS_OF.get(obj.kind, [])]
         names = [name for names in shown for name in names]
-        return [(None, {"fields": ["name", "kind", "enabled", *names, *([] if obj is None else ["problem"])]})]
+        problem = [] if obj is None else ["problem"]
+        return [(None, {"fields": ["name", "kind", "enabled", *names, *OPTIONS, *problem]})]
 
     @admin.display(description="Problem", empty_value="-")
     def problem(self, channel: Channel) -> str:
@@ -54,8 +55,9 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         """Store by the service, which also wakes what waited for the channel."""
         values = form.cleaned_data
         config, secret = values["config"], values.get("new_secret", "")
+        options = {name: values[name] for name in OPTIONS}
         if change:
-            update_channel(obj.pk, name=obj.name, enabled=obj.enabled, config=config, secret=secret)
+            update_channel(obj.pk, name=obj.name, enabled=obj.enabled, config=config, secret=secret, **options)
             # unfold's own save_model would look for its buttons.
             for button in self.get_actions_submit_line(request, obj.pk):
                 if button.action_name in request.POST:
@@ -67,6 +69,7 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
             enabled=obj.enabled,
             config=config,
             secret=secret if obj.kind == ChannelKind.WEBHOOK else "",
+            **options,
         )
         obj.pk = made.pk
         obj.refresh_from_db()
@@ -131,7 +134,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_select_related: ClassVar = ["alert"]
     search_fields: ClassVar = ["idempotency_key", "channel_name"]
     fields: ClassVar = [
+        "purpose",
         "alert",
+        "step",
+        "told_by",
         "channel",
         "channel_name",
         "state",

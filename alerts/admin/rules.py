@@ -9,16 +9,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelect2MultipleWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from alerts.choices import DAYS
+from alerts.choices import DAYS, MOST_ESCALATION_STEPS
 from alerts.dedup_keys import TemplateError, check_template
-from alerts.models import AlertRule, Channel, Mode
+from alerts.models import AlertRule, Channel, EscalationStep, Mode
 from alerts.schedules import ScheduleError, parse_schedule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from cameras.models import Camera, Zone
@@ -139,6 +139,25 @@ class AlertRuleForm(forms.ModelForm[AlertRule]):
         return cleaned
 
 
+class EscalationStepForm(forms.ModelForm[EscalationStep]):
+    """A step; its place is its line's."""
+
+    class Meta:
+        model = EscalationStep
+        fields = ["wait_seconds", "channels"]
+
+
+class EscalationInline(TabularInline):  # type: ignore[misc]  # unfold has no types
+    """Further channels, told while nobody answers."""
+
+    model = EscalationStep
+    form = EscalationStepForm
+    verbose_name_plural = "escalation: told while nobody acknowledges or dismisses the alert"
+    extra = 0
+    max_num = MOST_ESCALATION_STEPS
+    ordering: ClassVar = ["position"]
+
+
 @admin.register(AlertRule)
 class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Conditions, and who is told."""
@@ -148,6 +167,7 @@ class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_filter: ClassVar = ["enabled", "severity", "channels"]
     search_fields: ClassVar = ["name", "description"]
     actions: ClassVar = ["switch_on", "switch_off"]
+    inlines: ClassVar = [EscalationInline]
     compressed_fields = True
     fieldsets: ClassVar = [
         (None, {"fields": ["name", "description", "enabled", "severity"]}),
@@ -192,6 +212,17 @@ class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         else:
             obj.pk = create_rule(fields=fields, channel_ids=values["channel_ids"]).pk
             obj._state.adding = False
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001
+        """Store the escalation by the service, its steps in the order of the lines."""
+        lines = [line.cleaned_data for line in formset.forms if line.cleaned_data]
+        steps = [
+            {"wait_seconds": line["wait_seconds"], "channel_ids": [channel.pk for channel in line["channels"]]}
+            for line in lines
+            if not line.get("DELETE")
+        ]
+        update_rule(form.instance.pk, fields={}, escalation=steps)
+        formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
 
     def delete_model(self, request: HttpRequest, obj: AlertRule) -> None:
         """Delete by the service."""

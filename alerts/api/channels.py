@@ -1,6 +1,7 @@
 """Channels over REST; what is secret is taken and not given back."""
 
 from typing import Any, ClassVar
+from zoneinfo import available_timezones
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -42,7 +43,21 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
 
     class Meta:
         model = Channel
-        fields = ["id", "name", "kind", "enabled", "config", "secret", "problem", "disabled_reason", "created_at"]
+        fields = [
+            "id",
+            "name",
+            "kind",
+            "enabled",
+            "config",
+            "secret",
+            "timezone",
+            "action_links",
+            "max_messages",
+            "period_seconds",
+            "problem",
+            "disabled_reason",
+            "created_at",
+        ]
         read_only_fields = ["disabled_reason", "created_at"]
         # A taken name is a conflict, which the service reports.
         extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
@@ -52,6 +67,12 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
         if isinstance(self.instance, Channel) and kind != self.instance.kind:
             raise serializers.ValidationError("The kind of a channel cannot be changed.", code="immutable")
         return kind
+
+    def validate_timezone(self, name: str) -> str:
+        """Refuse a zone that this machine does not know."""
+        if name and name not in available_timezones():
+            raise serializers.ValidationError("There is no such time zone; take one such as Europe/Berlin.")
+        return name
 
     def get_problem(self, channel: Channel) -> str:
         """Say what the site lacks."""

@@ -35,11 +35,14 @@ class DeliverySerializer(StrictModelSerializer[Delivery]):
         model = Delivery
         fields = [
             "id",
+            "purpose",
             "alert",
+            "step",
             "channel",
             "channel_name",
             "state",
             "reason",
+            "told_by",
             "idempotency_key",
             "attempt_count",
             "next_attempt_at",

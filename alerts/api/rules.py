@@ -11,17 +11,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from alerts.api.fields import ScheduleSerializer, ids, words
+from alerts.api.fields import MOST_ITEMS, ScheduleSerializer, SetField, ids, words
 from alerts.api.preview import PreviewRequestSerializer, PreviewResultSerializer, show_preview
-from alerts.choices import Severity
+from alerts.choices import LONGEST_ESCALATION_WAIT_SECONDS, MOST_ESCALATION_STEPS, Severity
 from alerts.dedup_keys import TemplateError, check_template
 from alerts.models import AlertRule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from siteadmin.core.exceptions import AlertRuleNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
+from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 from siteadmin.core.viewsets import CrudViewSet
+
+
+class EscalationStepSerializer(StrictSerializer):
+    """Further channels, told when nobody has acknowledged or dismissed the alert by then."""
+
+    wait_seconds = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_ESCALATION_WAIT_SECONDS, help_text="After the alert, or after the step before."
+    )
+    channel_ids = SetField(
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID), min_length=1, max_length=MOST_ITEMS
+    )
 
 
 class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
@@ -33,6 +45,9 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
     schedule = ScheduleSerializer(required=False, allow_null=True)
     modes = words(help_text="Names of modes, of which one must be active.")
     channel_ids = ids()
+    escalation = serializers.ListField(
+        child=EscalationStepSerializer(), required=False, max_length=MOST_ESCALATION_STEPS, source="escalation_chain"
+    )
     last_fired_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
@@ -53,6 +68,7 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
             "dedup_key_template",
             "cooldown_seconds",
             "channel_ids",
+            "escalation",
             "last_fired_at",
             "created_at",
         ]
@@ -114,13 +130,20 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     def perform_create(self, serializer: BaseSerializer[AlertRule]) -> AlertRule:
         """Make the rule."""
         fields = dict(serializer.validated_data)
-        return create_rule(channel_ids=fields.pop("channel_ids", ()), fields=fields)
+        return create_rule(
+            channel_ids=fields.pop("channel_ids", ()), escalation=fields.pop("escalation_chain", ()), fields=fields
+        )
 
     def perform_update(self, serializer: BaseSerializer[AlertRule]) -> AlertRule:
         """Change the rule."""
         assert serializer.instance is not None
         fields = dict(serializer.validated_data)
-        return update_rule(serializer.instance.pk, channel_ids=fields.pop("channel_ids", None), fields=fields)
+        return update_rule(
+            serializer.instance.pk,
+            channel_ids=fields.pop("channel_ids", None),
+            escalation=fields.pop("escalation_chain", None),
+            fields=fields,
+        )
 
     def perform_destroy(self, instance: AlertRule) -> None:
         """Delete the rule."""

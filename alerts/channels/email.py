@@ -26,7 +26,7 @@ from alerts.results import Notice
 from siteadmin.core import net
 from siteadmin.core.clean import clean_text
 
-DEADLINE = timedelta(seconds=45)
+DEADLINE = timedelta(seconds=30)
 """For the whole conversation, so that a server that drips holds nobody; far below the lease of a delivery."""
 MOST_RECIPIENTS = 50
 LONGEST_SUBJECT = 200
@@ -76,7 +76,12 @@ class EmailTransport:
     def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
         """Give the whole MIME message, pure ASCII with CRLF line ends."""
         picture_id = f"{key}.picture@{_site_host()}" if notice.picture is not None else ""
-        context = {"notice": notice, "event_url": notice.links.get("event", ""), "picture_id": picture_id}
+        context = {
+            "notice": notice,
+            "event_url": notice.links.get("event", ""),
+            "acknowledge_url": notice.links.get("acknowledge", ""),
+            "picture_id": picture_id,
+        }
         mail = EmailMessage(policy=SMTP)
         mail["Subject"] = clean_subject(notice.title)
         mail["From"] = settings.DEFAULT_FROM_EMAIL

@@ -2,11 +2,13 @@
 
 from typing import ClassVar
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
-from alerts.choices import ChannelKind
+from alerts.choices import DEFAULT_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS, MOST_MESSAGES_A_PERIOD, ChannelKind
 from alerts.repositories import ChannelRepository
+from alerts.telling_repositories import ChannelPaceRepository
 from siteadmin.core.fields import SealedObjectField, SealedTextField, UnreadableObject, UnreadableText
 
 
@@ -21,6 +23,22 @@ class Channel(models.Model):
     old_secret = SealedTextField(blank=True, editable=False, help_text="Signs too until `old_secret_until`.")
     old_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False, help_text="Counts changes of the settings.")
+    timezone = models.CharField(
+        max_length=64, blank=True, help_text="Of times in its messages, such as Europe/Berlin. Empty: the site's."
+    )
+    action_links = models.BooleanField(
+        default=False, help_text="Put a link into each message by which its reader acknowledges without a login."
+    )
+    max_messages = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_MESSAGES_A_PERIOD)],
+        help_text="At most so many messages a period; the rest is gathered into one digest. Empty: no limit.",
+    )
+    period_seconds = models.PositiveIntegerField(
+        default=DEFAULT_PERIOD_SECONDS,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_PERIOD_SECONDS)],
+    )
     disabled_reason = models.TextField(blank=True, help_text="Why the product switched it off.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -39,3 +57,16 @@ class Channel(models.Model):
             isinstance(value, UnreadableObject | UnreadableText)
             for value in (self.config, self.secret, self.old_secret)
         )
+
+
+class ChannelPace(models.Model):
+    """The one row per channel that decides, in one statement, what may still be sent in this period."""
+
+    channel = models.OneToOneField(Channel, primary_key=True, on_delete=models.CASCADE, related_name="pace")
+    started_at = models.DateTimeField()
+    sent = models.PositiveIntegerField(default=0)
+
+    objects: ClassVar[ChannelPaceRepository] = ChannelPaceRepository()
+
+    def __str__(self) -> str:
+        return f"{self.channel_id}: {self.sent}"

@@ -6,23 +6,49 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from alerts.choices import AttemptOutcome, DeliveryState
+from alerts.choices import AttemptOutcome, DeliveryPurpose, DeliveryState, Severity
 from alerts.models.alerts import Alert
 from alerts.models.channels import Channel
 from alerts.repositories import DeliveryAttemptRepository, DeliveryRepository
+from events.models import Event
 from siteadmin.core.claims import Claimable
 
 
 class Delivery(Claimable):
-    """One alert to one channel; it waits to be sent while `due_at` is set."""
+    """One alert to one channel; it waits to be sent while `due_at` is set.
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    Without an alert it is a digest of several, or a notice about the product itself.
+    """
+
+    purpose = models.CharField(max_length=8, choices=DeliveryPurpose.choices, default=DeliveryPurpose.ALERT)
+    alert = models.ForeignKey(Alert, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, null=True, on_delete=models.SET_NULL, related_name="deliveries")
     channel_name = models.CharField(max_length=100)
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     idempotency_key = models.CharField(max_length=64, unique=True)
     reason = models.TextField(blank=True, help_text="Why it is not sent, in plain words.")
     body = models.BinaryField(null=True, editable=False, help_text="Fixed at the first attempt.")
+
+    step = models.PositiveSmallIntegerField(null=True, blank=True, help_text="The escalation step that asked for it.")
+    notice = models.JSONField(null=True, blank=True, help_text="What a notice says.")
+    told_by = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="told",
+        help_text="The message that tells of this one too: a digest, or the one for the same event.",
+    )
+    gathering = models.BooleanField(default=False, help_text="Whether a digest still takes more.")
+    event = models.ForeignKey(
+        Event,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Set on the one delivery that tells this channel of the event at this severity.",
+    )
+    severity = models.CharField(max_length=8, choices=Severity.choices, blank=True)
 
     created_at = models.DateTimeField(db_default=Now())
     delivered_at = models.DateTimeField(null=True, blank=True)
@@ -32,7 +58,20 @@ class Delivery(Claimable):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name_plural = "deliveries"
-        constraints = [models.UniqueConstraint(fields=["alert", "channel"], name="delivery_once_a_channel")]
+        constraints = [
+            models.UniqueConstraint(fields=["alert", "channel"], name="delivery_once_a_channel"),
+            models.UniqueConstraint(
+                fields=["event", "channel", "severity"],
+                condition=~Q(state=DeliveryState.SKIPPED),
+                name="delivery_once_an_event",
+            ),
+            models.UniqueConstraint(fields=["channel"], condition=Q(gathering=True), name="delivery_one_digest"),
+            models.CheckConstraint(
+                condition=Q(purpose=DeliveryPurpose.ALERT, alert__isnull=False)
+                | Q(alert=None) & ~Q(purpose=DeliveryPurpose.ALERT),
+                name="delivery_purpose",
+            ),
+        ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="delivery_newest"),
             models.Index(fields=["channel", "-created_at", "-id"], name="delivery_channel_newest"),

@@ -1,6 +1,6 @@
 """Rules, and what was decided by them."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -18,6 +18,9 @@ from alerts.choices import (
 from alerts.models.channels import Channel
 from alerts.rule_repositories import AlertRuleRepository, RuleDecisionRepository
 from events.models import Event
+
+if TYPE_CHECKING:  # steps know their rule
+    from alerts.models.escalation import EscalationStep
 
 
 class AlertRule(models.Model):
@@ -64,6 +67,11 @@ class AlertRule(models.Model):
     def channel_ids(self) -> list[int]:
         """The ids of its channels; costs a query unless they were fetched along."""
         return sorted(channel.pk for channel in self.channels.all())
+
+    @property
+    def escalation_chain(self) -> "list[EscalationStep]":
+        """Its escalation steps, in order; costs two queries unless they were fetched along."""
+        return sorted(self.escalation_steps.all(), key=lambda step: step.position)
 
 
 class RuleDecision(models.Model):

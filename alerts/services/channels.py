@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from alerts.channels.base import ConfigError, Message
 from alerts.channels.registry import transport_of
-from alerts.choices import SECRET_OVERLAP
+from alerts.choices import SECRET_OVERLAP, ChannelKind
 from alerts.messages import build_test_notice
 from alerts.models import CameraState, Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
@@ -19,13 +19,17 @@ from siteadmin.core.models import BreakerState
 from siteadmin.core.sealing import UNREADABLE
 
 
-def create_channel(*, name: str, kind: str, config: dict[str, Any], enabled: bool = True, secret: str = "") -> Channel:
+def create_channel(
+    *, name: str, kind: str, config: dict[str, Any], enabled: bool = True, secret: str = "", **options: Any
+) -> Channel:
     """Make a channel; where its kind has a secret and none is given, one is made.
 
     ConfigError for settings that cannot be used, DuplicateResourceError for a taken name.
     """
     transport = transport_of(kind)
-    channel = Channel(name=name, kind=kind, enabled=enabled)
+    # Mail goes to people; what reads a webhook may pass links on to anybody.
+    options = {"action_links": kind == ChannelKind.EMAIL, **options}
+    channel = Channel(name=name, kind=kind, enabled=enabled, **options)
     channel.config = transport.validate(config)
     channel.secret = transport.make_secret(secret)
     return _store(channel)
@@ -38,6 +42,7 @@ def update_channel(
     enabled: bool | None = None,
     config: dict[str, Any] | None = None,
     secret: str | None = None,
+    **options: Any,
 ) -> Channel:
     """Change what is given; masked values keep the old ones, and what waits for the channel wakes when it is on.
 
@@ -50,6 +55,8 @@ def update_channel(
         transport = transport_of(channel.kind)
         if name is not None:
             channel.name = name
+        for option, value in options.items():
+            setattr(channel, option, value)
         before = breaker_of(channel)
         if config is not None:
             channel.config = transport.validate(config, old=channel.config if channel.is_readable else None)
@@ -122,6 +129,8 @@ def send_test_message(channel_id: int) -> DeliveryResult:
     notice = build_test_notice(channel_name=channel.name, at=timezone.now())
     body = transport_of(channel.kind).compose(notice, key=key, config=channel.config)
     made = send_message(channel, Message(key=key, body=body))
+    if made.accepted:
+        _end_outage(channel)
     outcome = ChannelOutcome(
         channel_id=channel.pk,
         channel=channel.name,
@@ -150,6 +159,13 @@ def _told(outcome: ChannelOutcome) -> DeliveryResult:
 def _change_secret(channel: Channel, *, to: str) -> None:
     """Put a new secret in the old one's place at once: nothing else signs any more."""
     channel.secret, channel.old_secret, channel.old_secret_until = to, "", None
+
+
+def _end_outage(channel: Channel) -> None:
+    """Close the breaker of a channel that answers again, and let go what it held back."""
+    breaker = breaker_of(channel)
+    if breaker is not None and BreakerState.objects.delete_by_id(breaker.name):
+        Delivery.objects.wake_held(channel.pk)
 
 
 def _store(channel: Channel) -> Channel:

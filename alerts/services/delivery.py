@@ -7,6 +7,7 @@
 A worker that dies between 2 and 3 leaves the delivery due again: it is sent once more under the same key.
 """
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,13 +19,24 @@ from django.utils import timezone
 
 from alerts.channels.base import Message
 from alerts.channels.registry import transport_of
-from alerts.choices import DELIVER_LEASE, SLOW_PAUSE, AlertStatus, AttemptOutcome, DeliveryState
-from alerts.messages import build_alert_notice
+from alerts.choices import (
+    BUSY_LOOK,
+    BUSY_PATIENCE,
+    DELIVER_LEASE,
+    MOST_AT_ONCE,
+    SEND_LEASES,
+    SLOW_PAUSE,
+    AlertStatus,
+    AttemptOutcome,
+    DeliveryPurpose,
+    DeliveryState,
+)
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.results import ChannelOutcome, DeliveryResult
+from alerts.services.flood import close_digest, let_go, may_send
 from alerts.services.lifecycle import mark_delivered
+from alerts.services.notices import notice_of, switch_channel_off
 from alerts.services.sending import Attempt, breaker_of, send_message
-from events.services.pictures import event_picture
 from siteadmin.core import breaker as breakers
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundError, InvalidStateTransitionError
 from siteadmin.core.models import DeadLetter
@@ -67,13 +79,15 @@ def deliver(delivery_id: int) -> DeliveryResult:
     if claim is None:
         return DeliveryResult(alert_id=None)
     delivery, channel = claim.delivery, claim.delivery.channel
-    if delivery.alert.status == AlertStatus.DISMISSED:
-        outcome = skip(claim)
+    needless = _why_needless(delivery)
+    if needless:
+        outcome = skip(claim, reason=needless)
     elif channel is not None and not channel.enabled:
         outcome = park(claim, channel=channel)
+    elif delivery.purpose == DeliveryPurpose.DIGEST and channel is not None and let_go(delivery):
+        outcome = _outcome_of(delivery, DeliveryState.SKIPPED, error="Every alert in it was dismissed")
     else:
-        verdict = attempt(claim)
-        outcome = None if verdict is None else record(claim, verdict)
+        outcome = _send_or_wait(claim)
     if outcome is None:
         logger.warning("lease_lost", step=Step.DELIVER.value, delivery=delivery_id)
     return DeliveryResult(alert_id=delivery.alert_id, outcomes=() if outcome is None else (outcome,))
@@ -96,9 +110,6 @@ def attempt(claim: Claim) -> Verdict | None:
     if not channel.is_readable:
         return _failed_here(UNREADABLE)
     breaker = breaker_of(channel)
-    if breaker is not None and Delivery.objects.is_channel_slow(channel.pk):
-        wait = backoff(1, base=SLOW_PAUSE)
-        return Verdict(AttemptOutcome.HELD, at=timezone.now(), error="The channel is slow; one by one", wait=wait)
     if not _fix_body(claim, channel=channel):
         return None
     message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""))
@@ -126,9 +137,12 @@ def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
             duration_ms=_milliseconds(verdict.duration),
         )
         if verdict.outcome is AttemptOutcome.DELIVERED:
-            mark_delivered(delivery.alert_id)
+            told = Delivery.objects.note_told(delivery.pk)
+            mark_delivered(*told, *([] if delivery.alert_id is None else [delivery.alert_id]))
         elif verdict.outcome is AttemptOutcome.FAILED:
             _bury(delivery, error=verdict.error)
+        if delivery.channel is not None and verdict.gone:
+            switch_channel_off(delivery.channel, reason=GONE)
     channel = delivery.channel
     logger.info(
         "delivery_attempt",
@@ -138,8 +152,6 @@ def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
         status_code=verdict.status_code,
         error=verdict.error,
     )
-    if channel is not None and verdict.gone:
-        Channel.objects.switch_off(channel.pk, revision=channel.revision, reason=GONE)
     if channel is not None and verdict.recovered:
         Delivery.objects.wake_held(channel.pk)
     waits = verdict.outcome in (AttemptOutcome.RETRY, AttemptOutcome.HELD)
@@ -176,16 +188,65 @@ def retry_delivery(delivery_id: int) -> None:
     )
 
 
+def _why_needless(delivery: Delivery) -> str:
+    """Say why nobody needs this any more, or give an empty text."""
+    alert = delivery.alert
+    if alert is not None and alert.status == AlertStatus.DISMISSED:
+        return "The alert was dismissed"
+    if alert is not None and delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
+        return "The alert was acknowledged before it escalated"
+    return ""
+
+
+def _send_or_wait(claim: Claim) -> ChannelOutcome | None:
+    """Attempt a claimed delivery, unless its channel is in trouble, busy or over its limit."""
+    delivery, channel = claim.delivery, claim.delivery.channel
+    verdict = None if channel is None else _hold_back(channel)
+    if verdict is None and channel is not None and delivery.attempts <= settings.DELIVERY_MAX_ATTEMPTS:
+        passes = may_send(delivery, channel=channel)
+        if passes is None:
+            return None
+        if not passes:
+            return _outcome_of(delivery, DeliveryState.DIGESTED, error="Over the channel's limit")
+    verdict = verdict or attempt(claim)
+    return None if verdict is None else record(claim, verdict)
+
+
+def _hold_back(channel: Channel) -> Verdict | None:
+    """Say that it must wait, where the channel's breaker is open or its workers are enough."""
+    breaker = breaker_of(channel)
+    if breaker is None:
+        return None
+    view = breakers.state_of(breaker.name)
+    if view.position is breakers.Position.OPEN:
+        error, wait = f"The channel failed before: {view.last_error}", timedelta(seconds=max(view.retry_after, 1))
+        return Verdict(AttemptOutcome.HELD, at=timezone.now(), error=error, wait=wait)
+    until = time.monotonic() + BUSY_PATIENCE.total_seconds()
+    while True:
+        running, slow = Delivery.objects.load_of_channel(channel.pk, lease=_lease_of(channel))
+        if not slow and running <= MOST_AT_ONCE:  # our own claim among them
+            return None
+        if slow or time.monotonic() > until:
+            wait = backoff(1, base=SLOW_PAUSE)
+            return Verdict(AttemptOutcome.HELD, at=timezone.now(), error="The channel is slow; one by one", wait=wait)
+        time.sleep(BUSY_LOOK.total_seconds())
+
+
 def _fix_body(claim: Claim, *, channel: Channel) -> bool:
     """Build and keep the bytes, unless an earlier attempt did; False where the claim was lost."""
     delivery = claim.delivery
-    if delivery.body is not None:
-        return True
-    transport, event = transport_of(channel.kind), delivery.alert.event
-    picture = event_picture(event, annotated=True) if transport.wants_picture and event is not None else None
-    notice = build_alert_notice(delivery.alert, picture=picture)
-    delivery.body = transport.compose(notice, key=delivery.idempotency_key, config=channel.config)
-    return Delivery.objects.fix_body(delivery.pk, token=claim.token, body=delivery.body)
+    if delivery.body is None:
+        if not close_digest(delivery):
+            return False
+        transport = transport_of(channel.kind)
+        notice = notice_of(delivery, channel=channel, with_picture=transport.wants_picture)
+        delivery.body = transport.compose(notice, key=delivery.idempotency_key, config=channel.config)
+    lease = _lease_of(channel)
+    return Delivery.objects.begin(delivery.pk, token=claim.token, lease=lease, body=bytes(delivery.body))
+
+
+def _lease_of(channel: Channel) -> timedelta:
+    return SEND_LEASES.get(channel.kind, DELIVER_LEASE)
 
 
 def _judge(made: Attempt, *, number: int, recovered: bool) -> Verdict:
@@ -225,18 +286,18 @@ def _move_on(claim: Claim, verdict: Verdict) -> bool:
                 delivery_id, token=token, state=DeliveryState.DELIVERED, delivered_at=timezone.now()
             )
         case AttemptOutcome.FAILED:
-            return Delivery.objects.finish(delivery_id, token=token, state=DeliveryState.FAILED)
+            return Delivery.objects.finish(delivery_id, token=token, state=DeliveryState.FAILED, gathering=False)
         case AttemptOutcome.HELD:
             return Delivery.objects.hold(delivery_id, token=token, wait=verdict.wait)
         case AttemptOutcome.RETRY:
             return Delivery.objects.postpone(delivery_id, token=token, wait=verdict.wait, state=DeliveryState.PENDING)
 
 
-def skip(claim: Claim) -> ChannelOutcome | None:
+def skip(claim: Claim, *, reason: str) -> ChannelOutcome | None:
     """Let a claimed delivery go, since nobody needs it any more; None where the claim was lost."""
     if not Delivery.objects.set_aside(claim.delivery.pk, token=claim.token, state=DeliveryState.SKIPPED):
         return None
-    return _outcome_of(claim.delivery, DeliveryState.SKIPPED, error="The alert was dismissed")
+    return _outcome_of(claim.delivery, DeliveryState.SKIPPED, error=reason)
 
 
 def park(claim: Claim, *, channel: Channel) -> ChannelOutcome | None:

@@ -22,26 +22,25 @@ from alerts.choices import (
     EVALUATE_MAX_ATTEMPTS,
     EVALUATE_RETRY_BASE,
     AlertStatus,
-    ChannelKind,
     Decision,
-    DeliveryState,
     Severity,
 )
 from alerts.dedup_keys import render_key
-from alerts.models import Alert, AlertRule, Channel, Delivery, RuleDecision
+from alerts.models import Alert, AlertRule, Channel, RuleDecision
 from alerts.results import EvaluationResult, SkippedRule, TriggeredRule
 from alerts.rule_repositories import DecisionRow
 from alerts.rules import Verdict, judge
 from alerts.schedules import ScheduleError
 from alerts.services.dedup import KeyClaim, claim_keys
 from alerts.services.facts import facts_of_event, facts_of_rule, key_parts
+from alerts.services.outbox import tell_of_alerts
 from alerts.services.suppression import load_suppressions
 from alerts.silencing import Subject, Suppressions
 from events.choices import EVALUATE_LEASE
 from events.models import Event
 from siteadmin.core.clean import describe_error
 from siteadmin.core.exceptions import ConflictError
-from siteadmin.core.pipeline import Step, dispatch
+from siteadmin.core.pipeline import Step
 from siteadmin.core.retry import backoff, bury
 
 logger = structlog.get_logger(__name__)
@@ -149,7 +148,14 @@ def _decide(event: Event) -> EvaluationResult:
     if any(one.rule.pk not in written for one in candidates):
         raise ConflictError("Somebody else decided a rule for this event")
     fired = [one for one in candidates if one.outcome is Decision.FIRED]
-    _write_deliveries(fired, event, channels, suppressions=suppressions, at=first.now)
+    tell_of_alerts(
+        [one.alert for one in fired if one.alert is not None],
+        event=event,
+        channels=channels,
+        quiet=lambda alert, channel: suppressions.quiet_reason(
+            channel.pk, severity=Severity(alert.severity), at=first.now
+        ),
+    )
     duplicates = (one.alert_id for one in candidates if one.outcome is Decision.DUPLICATE)
     Alert.objects.count_duplicates(Counter(alert_id for alert_id in duplicates if alert_id is not None))
     return _result(event, candidates, judgement.not_yet)
@@ -232,45 +238,6 @@ def _make_alert(candidate: Candidate, event: Event) -> Alert:
         dedup_key=candidate.dedup_key,
         matched_conditions=list(candidate.verdict.matched_conditions),
     )
-
-
-def _write_deliveries(
-    fired: Sequence[Candidate],
-    event: Event,
-    channels: Mapping[int, Sequence[Channel]],
-    *,
-    suppressions: Suppressions,
-    at: datetime,
-) -> None:
-    """Write a delivery for each channel of each alert; one whose channel is off is parked until it is on again."""
-    if not fired:
-        return
-    # Locked, so that whoever switches one on meanwhile finds what is parked here.
-    told = [channel for candidate in fired for channel in channels.get(candidate.rule.pk, ())]
-    off = {channel.pk for channel in told if not channel.enabled}
-    locked = {channel_id: Channel.objects.get_locked(channel_id) for channel_id in sorted(off)}
-    deliveries = []
-    for candidate in fired:
-        for found in channels.get(candidate.rule.pk, ()):
-            channel = locked.get(found.pk, found)
-            if channel is None or (event.camera.demo and channel.kind != ChannelKind.INBOX):
-                continue  # deleted just now; or a demo, which bothers nobody outside
-            delivery = Delivery(
-                alert=candidate.alert,
-                channel=channel,
-                channel_name=channel.name,
-                idempotency_key=f"msg_{uuid.uuid4().hex}",
-            )
-            quiet = suppressions.quiet_reason(channel.pk, severity=Severity(candidate.rule.severity), at=at)
-            if quiet:
-                delivery.state, delivery.due_at, delivery.reason = DeliveryState.SKIPPED, None, quiet
-            elif not channel.enabled:
-                delivery.state, delivery.due_at = DeliveryState.PARKED, None
-            deliveries.append(delivery)
-    Delivery.objects.create_many(deliveries)
-    for delivery in deliveries:
-        if delivery.state == DeliveryState.PENDING:
-            dispatch(Step.DELIVER, delivery.pk)
 
 
 def _result(event: Event, candidates: Sequence[Candidate], not_yet: Sequence[SkippedRule]) -> EvaluationResult:

@@ -81,9 +81,9 @@ def act_on_alerts(
     return outcomes
 
 
-def mark_delivered(alert_id: int) -> bool:
-    """Note that at least one channel accepted the alert; False where it is pending no more."""
-    return Alert.objects.mark_delivered(alert_id)
+def mark_delivered(*alert_ids: int) -> int:
+    """Note that at least one channel accepted these alerts; gives how many of them were pending."""
+    return Alert.objects.mark_all_delivered(alert_ids)
 
 
 def _settle(alert_id: int, *, done: bool, step: str, version: int | None) -> Alert:

@@ -5,27 +5,39 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from alerts.models import AlertRule, Channel, Mode
+from alerts.models import AlertRule, Channel, EscalationStep, Mode
 from cameras.models import Camera, Zone
 from siteadmin.core.exceptions import AlertRuleNotFoundError, DuplicateResourceError, ValidationError
 from siteadmin.core.repository import Repository
 
+Steps = Sequence[Mapping[str, Any]]
+"""`wait_seconds` and `channel_ids` each, in order."""
 
-def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = ()) -> AlertRule:
+
+def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), escalation: Steps = ()) -> AlertRule:
     """Make a rule; ValidationError for ids that nothing has, DuplicateResourceError for a taken name."""
     with transaction.atomic():
         _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
-        return _store(AlertRule(), fields=fields, channel_ids=channel_ids)
+        return _store(AlertRule(), fields=fields, channel_ids=channel_ids, escalation=escalation)
 
 
-def update_rule(rule_id: int, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None = None) -> AlertRule:
-    """Change what is given; decisions that were made stay. AlertRuleNotFoundError, or as `create_rule`."""
+def update_rule(
+    rule_id: int,
+    *,
+    fields: Mapping[str, Any],
+    channel_ids: Sequence[int] | None = None,
+    escalation: Steps | None = None,
+) -> AlertRule:
+    """Change what is given; decisions that were made stay, and steps that still wait take the new channels.
+
+    AlertRuleNotFoundError, or as `create_rule`.
+    """
     with transaction.atomic():
         rule = AlertRule.objects.get_locked(rule_id)
         if rule is None:
             raise AlertRuleNotFoundError(rule_id)
         _check_ids(rule, fields=fields, channel_ids=channel_ids)
-        return _store(rule, fields=fields, channel_ids=channel_ids)
+        return _store(rule, fields=fields, channel_ids=channel_ids, escalation=escalation)
 
 
 def delete_rule(rule_id: int) -> None:
@@ -38,7 +50,13 @@ def delete_rule(rule_id: int) -> None:
         AlertRule.objects.delete(rule)
 
 
-def _store(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None) -> AlertRule:
+def _store(
+    rule: AlertRule,
+    *,
+    fields: Mapping[str, Any],
+    channel_ids: Sequence[int] | None,
+    escalation: Steps | None,
+) -> AlertRule:
     for name, value in fields.items():
         setattr(rule, name, value)
     try:
@@ -50,7 +68,41 @@ def _store(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[
         ) from error
     if channel_ids is not None:
         rule.channels.set(channel_ids)
-    return AlertRule.objects.get_shown(rule.pk)
+    if escalation is not None:
+        _check_steps(escalation)
+        EscalationStep.objects.replace(rule.pk, steps=escalation)
+    stored = AlertRule.objects.get_shown(rule.pk)
+    if channel_ids is not None or escalation is not None:
+        _refuse_telling_twice(stored)
+    return stored
+
+
+def _check_steps(steps: Steps) -> None:
+    """Refuse channels that there are not."""
+    errors = [
+        error
+        for index, step in enumerate(steps)
+        for error in _unknown(
+            f"escalation.{index}.channel_ids", step["channel_ids"], Channel.objects, kept=(), word="channel"
+        )
+    ]
+    if errors:
+        raise ValidationError(errors=errors)
+
+
+def _refuse_telling_twice(rule: AlertRule) -> None:
+    """Refuse steps that name a channel which was told before: each is told of an alert once."""
+    told = set(rule.channel_ids)
+    errors = []
+    for index, step in enumerate(rule.escalation_chain):
+        for place, channel_id in enumerate(step.channel_ids):
+            if channel_id in told:
+                field = f"escalation.{index}.channel_ids.{place}"
+                detail = "This channel is told before; a step takes others."
+                errors.append({"field": field, "code": "already_told", "detail": detail})
+        told.update(step.channel_ids)
+    if errors:
+        raise ValidationError(errors=errors)
 
 
 def _check_ids(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None) -> None:

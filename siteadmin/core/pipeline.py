@@ -34,6 +34,7 @@ class Step(StrEnum):
     EVALUATE = "alerts.evaluate"
     ANNOUNCE = "alerts.announce"
     DELIVER = "alerts.deliver"
+    ESCALATE = "alerts.escalate"
 
     @property
     def queue(self) -> str:

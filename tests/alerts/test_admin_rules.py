@@ -22,6 +22,8 @@ PLAIN = {
     "dedup_key_template": "{camera_id}:{rule_id}",
     "object_types": "",
     "schedule_timezone": "UTC",
+    "escalation_steps-TOTAL_FORMS": "0",
+    "escalation_steps-INITIAL_FORMS": "0",
 }
 
 
@@ -80,6 +82,7 @@ def test_a_page_sent_back_as_it_is_changes_nothing(operator: Client) -> None:
     before = AlertRule.objects.filter(pk=rule.pk).values().get()
     form = operator.get(f"{RULES}{rule.pk}/change/").context["adminform"].form
     sent = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+    sent |= {"escalation_steps-TOTAL_FORMS": "0", "escalation_steps-INITIAL_FORMS": "0"}
 
     answer = operator.post(f"{RULES}{rule.pk}/change/", sent)
 

@@ -7,7 +7,7 @@ import pytest
 
 from alerts.models import Channel, Delivery
 from alerts.services import delivery as delivery_service
-from alerts.services.channels import delete_channel, update_channel
+from alerts.services.channels import delete_channel, send_test_message, update_channel
 from alerts.services.delivery import attempt, claim_delivery, deliver, record, retry_delivery
 from siteadmin.core.breaker import CircuitBreaker
 from siteadmin.core.exceptions import DeliveryNotFoundError, InvalidStateTransitionError
@@ -172,3 +172,33 @@ def test_retry_now_of_what_arrived_is_refused() -> None:
 def test_retry_now_of_nothing_is_not_found() -> None:
     with pytest.raises(DeliveryNotFoundError):
         retry_delivery(999_999)
+
+
+def test_410_tells_all_other_channels_once(hook: Channel, receiver: HttpServer) -> None:
+    inbox, off = ChannelFactory(name="Inbox"), ChannelFactory(enabled=False)
+    receiver.script(Answer(410), Answer(410))
+    claims = [claim_delivery(delivery_to(hook).pk) for _ in range(2)]
+    verdicts = [attempt(claim) for claim in claims if claim is not None]
+
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        assert claim is not None and verdict is not None
+        record(claim, verdict)
+
+    notice = Delivery.objects.get(purpose="notice")
+    assert (notice.channel, off.deliveries.count()) == (inbox, 0)
+    assert deliver(notice.pk).outcomes[0].outcome == "delivered"
+    notice.refresh_from_db()
+    assert b"The channel Hook was switched off" in bytes(notice.body or b"")
+
+
+def test_successful_test_closes_the_breaker_and_lets_go_what_waited(hook: Channel, receiver: HttpServer) -> None:
+    receiver.script(*[Answer(500)] * 5)
+    deliveries = [delivery_to(hook) for _ in range(6)]
+    for delivery in deliveries:
+        deliver(delivery.pk)
+    waiting = deliveries[5]
+
+    assert send_test_message(hook.pk).all_successful
+
+    assert not BreakerState.objects.exists()
+    assert deliver(waiting.pk).outcomes[0].outcome == "delivered"

@@ -34,7 +34,16 @@ def test_title_says_how_bad_what_and_where() -> None:
     assert build_alert_notice(alert()).title == "High: person, car at Front <Door>"
 
 
-def test_facts_say_when_in_the_cameras_zone_and_why() -> None:
+def test_times_are_in_the_recipients_zone_and_name_the_cameras_where_it_differs() -> None:
+    made = alert()
+
+    assert facts(made)["When"] == "Wednesday, 14 January 2026, 22:30:05 UTC (23:30:05 CET at the camera)"
+    assert dict(build_alert_notice(made, zone="Asia/Tokyo").facts)["When"].startswith("Thursday, 15 January 2026, 07")
+
+
+def test_facts_say_when_and_why(settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+
     told = facts(alert(matched_conditions=["risk score 72 is at least 60"]))
 
     assert told["When"] == "Wednesday, 14 January 2026, 23:30:05 CET"

@@ -1,0 +1,106 @@
+"""Writes what is to be sent: a delivery for each alert and channel, in the alert's own transaction."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from django.utils import timezone
+
+from alerts.choices import ChannelKind, DeliveryState
+from alerts.models import Alert, Channel, Delivery, Escalation, EscalationStep
+from events.models import Event
+from siteadmin.core.pipeline import Step, dispatch
+
+Quiet = Callable[[Alert, Channel], str]
+"""Says why this channel is not to be told of this alert now, or gives an empty text."""
+
+
+def tell_of_alerts(
+    alerts: Sequence[Alert], *, event: Event, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
+) -> None:
+    """Write the deliveries of new alerts of an event, and let their escalation begin to wait.
+
+    `channels` by rule's id. The caller holds the event's row.
+    """
+    by_rule = {alert.rule_id: alert for alert in alerts if alert.rule_id is not None}
+    if not by_rule:
+        return
+    wanted = [(by_rule[rule_id], channel) for rule_id in by_rule for channel in channels.get(rule_id, ())]
+    write_deliveries(wanted, demo=event.camera.demo, quiet=quiet)
+    steps = EscalationStep.objects.first_of_rules(list(by_rule))
+    waits = {by_rule[rule_id].pk: timedelta(seconds=step.wait_seconds) for rule_id, step in steps.items()}
+    Escalation.objects.start(waits)
+
+
+def write_deliveries(
+    wanted: Iterable[tuple[Alert, Channel]], *, demo: bool, step: int | None = None, quiet: Quiet | None = None
+) -> Sequence[Delivery]:
+    """Write a delivery for each pair; one whose channel is off is parked until it is on again.
+
+    A channel is told of an event once at each severity: a further delivery is told of by the first one's message.
+    A demo bothers nobody outside the product.
+    """
+    pairs = [(alert, channel) for alert, channel in wanted if not demo or channel.kind == ChannelKind.INBOX]
+    # Locked, so that whoever switches one on meanwhile finds what is parked here.
+    off = sorted({channel.pk for _, channel in pairs if not channel.enabled})
+    locked = {channel_id: Channel.objects.get_locked(channel_id) for channel_id in off}
+    deliveries = []
+    for alert, found in pairs:
+        channel = locked.get(found.pk, found)
+        if channel is None:
+            continue  # deleted just now
+        delivery = Delivery(
+            alert=alert,
+            channel=channel,
+            channel_name=channel.name,
+            severity=alert.severity,
+            idempotency_key=new_key(),
+            step=step,
+        )
+        delivery.reason = "" if quiet is None else quiet(alert, channel)
+        if delivery.reason:
+            delivery.state, delivery.due_at = DeliveryState.SKIPPED, None
+        elif not channel.enabled:
+            delivery.state, delivery.due_at = DeliveryState.PARKED, None
+        deliveries.append(delivery)
+    first, repeats = _settle_repeats(deliveries)
+    Delivery.objects.create_many(first)
+    Delivery.objects.create_many(repeats)
+    for delivery in first:
+        if delivery.state == DeliveryState.PENDING:
+            dispatch(Step.DELIVER, delivery.pk)
+    return deliveries
+
+
+def new_key() -> str:
+    """Give an idempotency key that nothing has."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
+def _settle_repeats(deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Part them into those that tell of their event first, and those that such a message tells of too."""
+    first: list[Delivery] = []
+    repeats: list[Delivery] = []
+    events = {delivery.alert.event_id for delivery in deliveries if delivery.alert is not None}
+    told = Delivery.objects.first_of_events(sorted(event for event in events if event is not None))
+    for delivery in deliveries:
+        assert delivery.alert is not None
+        if delivery.state == DeliveryState.SKIPPED:
+            first.append(delivery)  # tells nobody, so it keeps no other back
+            continue
+        event_id, key = delivery.alert.event_id, (delivery.alert.event_id, delivery.channel_id, delivery.severity)
+        teller = told.get(key) if event_id is not None else None
+        if teller is None:
+            delivery.event_id = event_id
+            told[key] = delivery
+            first.append(delivery)
+            continue
+        delivery.told_by = teller.told_by or teller
+        delivery.state, delivery.due_at = DeliveryState.DIGESTED, None
+        delivery.reason = "The channel's message for this event tells of it"
+        if delivery.told_by.state == DeliveryState.DELIVERED:
+            delivery.delivered_at = timezone.now()
+        repeats.append(delivery)
+    done = [delivery.alert_id for delivery in repeats if delivery.delivered_at is not None]
+    Alert.objects.mark_all_delivered([alert_id for alert_id in done if alert_id is not None])
+    return first, repeats
