@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from cameras.models import Zone
 from events.admin_analysis import analysis_panel
+from events.admin_feedback import feedback_panel
 from events.choices import RiskLevel
 from events.models import Detection, Event
 from events.services import review
@@ -68,7 +69,7 @@ class DeletedFilter(admin.SimpleListFilter):
 class EventAdmin(BaseAdmin):
     """Events; `extra_panels` of other apps stand below the detections, each made from the event."""
 
-    extra_panels: ClassVar[list[Callable[[Event], SafeString]]] = [analysis_panel]
+    extra_panels: ClassVar[list[Callable[[Event], SafeString]]] = [analysis_panel, feedback_panel]
 
     form = EventForm
     change_form_before_template = "events/admin_event.html"
@@ -78,13 +79,17 @@ class EventAdmin(BaseAdmin):
     list_filter = ("risk_level", "reviewed", "state", "kept", "camera", DeletedFilter)
     sortable_by = ("started_at",)
     search_fields = ("summary",)
-    search_help_text = "Searches the summary"
+    search_help_text = 'Words of summary, reasoning, notes, objects and camera; "a phrase", or, -not'
     fieldsets = ((None, {"fields": ("reviewed", "kept", "risk_score", "notes", "version")}),)
     actions: ClassVar = ["mark_reviewed", "keep", "delete_events", "restore_events"]
 
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Event], bool]:
+        """Search as the API does."""
+        return queryset.matching(search_term), False
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         """Give all that can be seen or restored, with cameras."""
-        return Event.objects.deleted_too().with_camera()
+        return Event.objects.deleted_too().with_camera().with_feedback()
 
     @admin.display(description="Picture")
     def picture(self, event: Event) -> str:

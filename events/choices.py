@@ -19,6 +19,18 @@ GROUPING_LOCK = 0x45564E54
 """First half of the advisory lock under which a camera's detections are grouped ("EVNT"); the second is the camera."""
 CLOSE_AT_ONCE = 500
 """Events that one run of closing takes; the next run, 2 s later, goes on."""
+LONGEST_QUERY = 500
+"""Signs of a search that count; further ones would only cost the database."""
+REWRITE_BATCH = 500
+"""Events whose words are written anew in one transaction."""
+REWRITE_RUN = timedelta(seconds=30)
+"""How long one run of rewriting goes on; the next continues."""
+MOST_DAYS = 400
+"""Days of one summary: a year, and what compares it with the last."""
+USUAL_DAYS = 30
+"""Days of a summary without a range, today's included."""
+EXPORT_BATCH = 1000
+"""Rows that an export holds in memory."""
 RETENTION_BATCH = 500
 """Rows that retention deletes in one transaction; short enough to hold nobody up."""
 LONGEST_RETENTION_DAYS = 36_500
@@ -82,6 +94,15 @@ class ScoredBy(models.TextChoices):
     BUILTIN = "builtin"
     LLM = "llm"
     PERSON = "person"
+
+
+class Verdict(models.TextChoices):
+    """What a person says of an event's judgement; a wrong severity comes with the level it should have had."""
+
+    ACCURATE = "accurate"
+    FALSE_POSITIVE = "false_positive"
+    MISSED_THREAT = "missed_threat"
+    SEVERITY_WRONG = "severity_wrong"
 
 
 class WorkState(models.TextChoices):

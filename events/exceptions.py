@@ -1,6 +1,6 @@
 """Refusals that only this app knows."""
 
-from siteadmin.core.exceptions import AIServiceError, ConfigurationError, InvalidInputError
+from siteadmin.core.exceptions import AIServiceError, ConfigurationError, InvalidInputError, NotFoundError
 
 
 class PictureNotUsableError(InvalidInputError):
@@ -35,3 +35,11 @@ class ModelNotUsableError(ConfigurationError):
 
     default_message = "The detector's model cannot be used"
     default_error_code = "MODEL_NOT_USABLE"
+
+
+class FeedbackNotFoundError(NotFoundError):
+    """Nobody has said anything of this event."""
+
+    default_message = "The event has no feedback"
+    default_error_code = "FEEDBACK_NOT_FOUND"
+    resource = "feedback"

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Case, Q, Value, When
@@ -12,8 +13,19 @@ from django.db.models.functions import Now
 
 from cameras.models import Camera, Snapshot
 from events.analysis_repositories import AnalysisRepository, EnrichmentRepository, PromptVersionRepository
-from events.choices import CRITICAL_FROM, HIGH_FROM, MEDIUM_FROM, EventState, RiskLevel, ScoredBy, WorkState
+from events.choices import (
+    CRITICAL_FROM,
+    HIGH_FROM,
+    MEDIUM_FROM,
+    EventState,
+    RiskLevel,
+    ScoredBy,
+    Verdict,
+    WorkState,
+)
+from events.feedback_repositories import FeedbackRepository
 from events.repositories import DetectionRepository, EventRepository
+from events.search_repositories import CameraSearchRepository
 from siteadmin.core.claims import Claimable
 
 VISIBLE = Q(deleted_at=None, merged_into=None)
@@ -73,6 +85,9 @@ class Event(Claimable):
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="merged")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    search = SearchVectorField(
+        null=True, editable=False, help_text="Its words, written with them by the statements that change them."
+    )
 
     objects: ClassVar[EventRepository] = EventRepository()
 
@@ -100,6 +115,15 @@ class Event(Claimable):
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="event_due"),
             GinIndex(fields=["object_types"], name="event_object_types", fastupdate=False),
             GinIndex(fields=["zones"], name="event_zones", fastupdate=False),
+            # Read steadily, without a list of pending words to walk first.
+            GinIndex(fields=["search"], name="event_search", fastupdate=False),
+            # Counts by day and level read nothing but this.
+            models.Index(
+                fields=["started_at"],
+                include=["risk_level", "reviewed", "camera"],
+                condition=VISIBLE,
+                name="event_counts",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -155,6 +179,56 @@ class Detection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.object_type} {self.confidence:.2f}"
+
+
+class EventFeedback(models.Model):
+    """What a person says of an event's judgement; one an event."""
+
+    event = models.OneToOneField(Event, on_delete=models.CASCADE, related_name="feedback")
+    verdict = models.CharField(max_length=16, choices=Verdict.choices)
+    expected_level = models.CharField(  # noqa: DJ001 - null where there is none, as an event's level
+        max_length=8,
+        choices=RiskLevel.choices,
+        null=True,
+        blank=True,
+        help_text="With a wrong severity: the level it should have had.",
+    )
+    given_by = models.CharField(max_length=200, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[FeedbackRepository] = FeedbackRepository()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name_plural = "event feedback"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict=Verdict.SEVERITY_WRONG) & Q(expected_level__isnull=False)
+                | ~Q(verdict=Verdict.SEVERITY_WRONG) & Q(expected_level=None),
+                name="feedback_level_with_severity",
+            )
+        ]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="feedback_newest")]
+
+    def __str__(self) -> str:
+        return self.get_verdict_display()
+
+
+class CameraSearch(models.Model):
+    """By which name a camera's events are found; while they are rewritten for it, `written_to` says how far."""
+
+    camera = models.OneToOneField(Camera, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=100)
+    written_to = models.BigIntegerField(null=True, help_text="The last event rewritten; empty: all are.")
+
+    objects: ClassVar[CameraSearchRepository] = CameraSearchRepository()
+
+    class Meta:
+        verbose_name_plural = "camera searches"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class PromptVersion(models.Model):

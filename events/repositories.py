@@ -3,16 +3,18 @@
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import connections
+from django.contrib.postgres.search import SearchQuery
+from django.db import connections, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Now, TruncTime
 
 from cameras.choices import WAITING_STATES
 from events import sql
-from events.choices import GROUPING_LOCK, EventState, ScoredBy
+from events.choices import GROUPING_LOCK, LONGEST_QUERY, EventState, ScoredBy
+from events.report_repositories import EventReports
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -46,6 +48,25 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         """Keep what has this risk level."""
         return self.filter(risk_level=risk_level)
 
+    def matching(self, text: str) -> Self:
+        """Keep what a web-style search finds: words, "a phrase", or, -not; any text is one, and blanks find all.
+
+        Words that say nothing, such as "the", find nothing alone.
+        """
+        words = text.replace("\x00", " ").strip()[:LONGEST_QUERY]
+        return self.filter(search=SearchQuery(words, config="english", search_type="websearch")) if words else self
+
+    def in_time_of_day(self, start: time, end: time, *, zone: tzinfo) -> Self:
+        """Keep what began in [start, end) by a wall clock of this zone; an end before the start is the next day's.
+
+        Midnight as the end is the day's own; the hour that the clock shows twice counts twice.
+        """
+        rows = self.alias(clock=TruncTime("started_at", tzinfo=zone))
+        after, before = Q(clock__gte=start), Q(clock__lt=end)
+        if end == time():
+            return rows.filter(after)
+        return rows.filter(after & before if start < end else after | before)
+
     def with_camera(self) -> Self:
         """Fetch the camera along."""
         return self.select_related("camera")
@@ -60,6 +81,10 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
             "reviewed_by", "analysis__prompt_version"
         )
 
+    def with_feedback(self) -> Self:
+        """Fetch what a person said of it along."""
+        return self.select_related("feedback")
+
     def with_picture(self) -> Self:
         """Fetch what its picture is made of along."""
         return self.select_related("key_detection__snapshot")
@@ -68,8 +93,14 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
 _EventRepository = ClaimableRepository.from_queryset(EventQuerySet)
 
 
-class EventRepository(_EventRepository["Event"]):
+class EventRepository(EventReports, _EventRepository["Event"]):
     """Look-ups and writes of events."""
+
+    def get_queryset(self) -> EventQuerySet:
+        """Give all events, without the words that only the database reads."""
+        rows: Any = super().get_queryset()
+        events: EventQuerySet = rows.defer("search")
+        return events
 
     def get_by_camera_id(self, camera_id: str) -> Sequence["Event"]:
         """Give a camera's events, newest first."""
@@ -96,7 +127,9 @@ class EventRepository(_EventRepository["Event"]):
         changes = {"reviewed": True, "reviewed_at": Now(), "version": F("version") + 1}
         if notes is not None:
             changes["notes"] = notes
-        self.visible().filter(pk=event_id).update(**changes)
+        with transaction.atomic(using=self.db):
+            if self.visible().filter(pk=event_id).update(**changes) and notes is not None:
+                self.write_search([event_id])
         return self.get_by_id(event_id)
 
     def get_visible(self, event_id: int) -> "Event | None":
@@ -131,6 +164,8 @@ class EventRepository(_EventRepository["Event"]):
     ) -> int:
         """Write what a person decided where it says anything new, by one statement; the number of changed events.
 
+        Notes are searched, so that a second statement writes the events' words: when it reads the camera's name, the
+        first holds the rows.
         `version`: only where nobody changed the event since. A new score is the person's, and the rules follow it.
         """
         if not changes:
@@ -147,8 +182,22 @@ class EventRepository(_EventRepository["Event"]):
         if "risk_score" in changes:
             news |= ~Q(scored_by=ScoredBy.PERSON)
             fields |= {"scored_by": ScoredBy.PERSON, **WAITS_AGAIN}
-        rows = self.visible().filter(news, pk__in=event_ids)
-        return (rows if version is None else rows.filter(version=version)).update(**fields)
+        ids = list(event_ids)
+        rows = self.visible().filter(news, pk__in=ids)
+        changed = (rows if version is None else rows.filter(version=version)).update(**fields)
+        if changed and "notes" in changes:
+            self.write_search(ids)
+        return changed
+
+    def next_of_camera(self, camera_id: str, *, after: int, limit: int) -> list[int]:
+        """Lock the next of a camera's events, hidden ones too, by ascending id, and give their ids."""
+        rows = self.filter(camera_id=camera_id, pk__gt=after).order_by("pk")
+        return list(rows.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True)[:limit])
+
+    def write_search(self, event_ids: Sequence[int]) -> None:
+        """Write anew by which words these events are found."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(sql.WRITE_SEARCH, {"ids": list(event_ids)})
 
     def mark_deleted(self, event_ids: Iterable[int], *, version: int | None = None) -> int:
         """Hide the events, and give how many were seen until now."""
@@ -218,6 +267,7 @@ class EventRepository(_EventRepository["Event"]):
         with connections[self.db].cursor() as cursor:
             cursor.execute(sql.MOVE_DETECTIONS, pairs)
             cursor.execute(sql.CARRY_OVER, pairs)
+            cursor.execute(sql.MOVE_FEEDBACK, pairs)
             cursor.execute(sql.MARK_MERGED, pairs)
 
     def refresh(self, event_ids: Sequence[int]) -> None:
@@ -252,7 +302,10 @@ class EventRepository(_EventRepository["Event"]):
         return [{**row, "objects": json.loads(row["objects"])} for row in rows if row["objects"]]
 
     def write_scores(self, scores: Sequence[tuple[int, int, str, str]], *, scored_by: str) -> None:
-        """Write id, score, summary and reasoning of each event; where a person scored, the summary alone."""
+        """Write id, score, summary and reasoning of each event; where a person scored, the summary alone.
+
+        The words by which they are found follow.
+        """
         ids, values, summaries, reasonings = ([row[i] for row in scores] for i in range(4))
         with connections[self.db].cursor() as cursor:
             cursor.execute(

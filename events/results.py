@@ -78,3 +78,11 @@ class RetentionResult:
     snapshots: int = 0
     events: int = 0
     files: int = 0
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class RewriteResult:
+    """How many events one run made findable by their camera's present name."""
+
+    events: int = 0

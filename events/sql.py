@@ -44,6 +44,18 @@ WHERE kept.id = gone.id
 """
 """What people did to merged events goes to the kept ones; a person's score wins over a computed one."""
 
+MOVE_FEEDBACK = """
+UPDATE events_eventfeedback f SET event_id = first.kept
+FROM (
+    SELECT DISTINCT ON (pair.kept) pair.kept, g.id
+    FROM unnest(%(gone)s::bigint[], %(kept)s::bigint[]) AS pair(gone, kept)
+    JOIN events_eventfeedback g ON g.event_id = pair.gone
+    ORDER BY pair.kept, g.created_at, g.id
+) AS first
+WHERE f.id = first.id AND NOT EXISTS (SELECT FROM events_eventfeedback k WHERE k.event_id = first.kept)
+"""
+"""The first feedback on merged events goes to the kept one, where nobody judged that."""
+
 MARK_MERGED = """
 UPDATE events_event e SET merged_into_id = pair.kept, state = 'closed', due_at = NULL,
                           claim_token = NULL, swept_at = NULL
@@ -116,14 +128,48 @@ WHERE e.id = ANY(%(ids)s::bigint[]) ORDER BY e.id
 """
 """What scoring needs of each event."""
 
+# A text of more than 1 MB cannot be searched; what is cut here no person reads.
+_DOCUMENT = """
+    setweight(to_tsvector('english', {summary}), 'A')
+    || setweight(to_tsvector('english', concat_ws(' ', array_to_string(e.object_types, ' '), c.name)), 'B')
+    || setweight(to_tsvector('english', left(e.notes, 50000)), 'C')
+    || setweight(to_tsvector('english', left({reasoning}, 50000)), 'D')
+"""
+
+WRITE_SEARCH = """
+UPDATE events_event e SET search = {document}
+FROM cameras_camera c
+WHERE e.id = ANY(%(ids)s::bigint[]) AND c.id = e.camera_id
+""".replace("{document}", _DOCUMENT.format(summary="e.summary", reasoning="e.reasoning"))
+"""The words of events, as they are stored."""
+
 WRITE_SCORES = """
 UPDATE events_event e SET
     summary = new.summary,
     risk_score = CASE WHEN e.scored_by = 'person' THEN e.risk_score ELSE new.score END,
     reasoning = CASE WHEN e.scored_by = 'person' THEN e.reasoning ELSE new.reasoning END,
-    scored_by = CASE WHEN e.scored_by = 'person' THEN e.scored_by ELSE %(by)s END
+    scored_by = CASE WHEN e.scored_by = 'person' THEN e.scored_by ELSE %(by)s END,
+    search = {document}
 FROM unnest(%(ids)s::bigint[], %(scores)s::int[], %(summaries)s::text[], %(reasonings)s::text[])
-     AS new(id, score, summary, reasoning)
-WHERE e.id = new.id
+     AS new(id, score, summary, reasoning), cameras_camera c
+WHERE e.id = new.id AND c.id = e.camera_id
+""".replace(
+    "{document}",
+    _DOCUMENT.format(
+        summary="new.summary", reasoning="CASE WHEN e.scored_by = 'person' THEN e.reasoning ELSE new.reasoning END"
+    ),
+)
+"""Scores, with the reasoning but where a person scored; summaries always; and the words of all."""
+
+RENAMED = """
+SELECT c.id FROM cameras_camera c LEFT JOIN events_camerasearch known ON known.camera_id = c.id
+WHERE known.name IS DISTINCT FROM c.name ORDER BY c.id
 """
-"""Scores, with the reasoning but where a person scored; summaries always."""
+"""Cameras whose events are found by another name than theirs."""
+
+BEGIN_REWRITES = """
+INSERT INTO events_camerasearch AS known (camera_id, name, written_to)
+SELECT c.id, c.name, 0 FROM cameras_camera c WHERE c.id = ANY(%(cameras)s)
+ON CONFLICT (camera_id) DO UPDATE SET name = excluded.name, written_to = 0 WHERE known.name <> excluded.name
+"""
+"""Cameras with a new name are to have their events rewritten, from the first one on."""

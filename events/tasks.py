@@ -7,8 +7,15 @@ from django.conf import settings
 
 from cameras.choices import DETECT_SOFT_TIME_LIMIT, DETECT_TIME_LIMIT
 from events.choices import LEASE_MARGIN
-from events.results import AnalysisResult, CloseResult, DetectionRunResult, EnrichmentResult, RetentionResult
-from events.services import retention
+from events.results import (
+    AnalysisResult,
+    CloseResult,
+    DetectionRunResult,
+    EnrichmentResult,
+    RetentionResult,
+    RewriteResult,
+)
+from events.services import retention, search
 from events.services.assessment import analyze_event
 from events.services.closing import close_idle_events
 from events.services.detection import detect_snapshot
@@ -48,3 +55,9 @@ def close_idle() -> CloseResult:
 def remove_old() -> RetentionResult:
     """Remove what is older than it is to be kept; beat runs it every hour."""
     return retention.remove_old()
+
+
+@shared_task(name="events.rewrite_search", ignore_result=True)
+def rewrite_search() -> RewriteResult:
+    """Make events findable by their cameras' present names; beat runs it every few seconds."""
+    return search.rewrite_search()

@@ -1,7 +1,13 @@
 """Query parameters of the lists of events and detections."""
 
+import re
+from datetime import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from events.choices import RiskLevel
@@ -14,7 +20,65 @@ from siteadmin.core.filters import (
     MultiValueFilter,
     NumberFilter,
     StrictFilterSet,
+    TextFilter,
 )
+
+_SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
+
+
+def parse_zone(name: str) -> ZoneInfo:
+    """Read the name of a time zone; raises ValidationError where there is none, also for paths and odd texts."""
+    try:
+        # `localtime` would be the server's own, of which neither the database nor anybody outside knows.
+        if name.lower() in ("localtime", "posixrules", "factory"):
+            raise ValueError
+        return ZoneInfo(name)
+    # Unknown names are KeyErrors; folders, paths and odd texts are the others.
+    except (KeyError, ValueError, OSError) as error:
+        raise ValidationError(f"'{name}' is not a time zone, such as Europe/Berlin.", code="invalid") from error
+
+
+class ZoneField(forms.CharField):
+    """The name of a time zone."""
+
+    def to_python(self, value: Any) -> Any:
+        """Give the zone, or None for nothing."""
+        text = super().to_python(value)
+        return parse_zone(text) if text else None
+
+
+class TimeOfDayField(forms.CharField):
+    """A span of a wall clock, such as 22:00-06:00."""
+
+    def to_python(self, value: Any) -> Any:
+        """Give start and end, midnight for 24:00 too; None for nothing."""
+        text = super().to_python(value)
+        if not text:
+            return None
+        found = _SPAN.fullmatch(text)
+        if found is None:
+            raise ValidationError("Enter a span of the day, such as 22:00-06:00.", code="invalid")
+        first, last = found.group(1, 2), found.group(3, 4)
+        try:
+            start = time(int(first[0]), int(first[1]))
+            end = time() if last == ("24", "00") else time(int(last[0]), int(last[1]))
+        except ValueError as error:
+            raise ValidationError("A time of day is 00:00 to 24:00.", code="invalid") from error
+        if start == end and last != ("24", "00"):
+            raise ValidationError("The span must not end where it starts.", code="invalid_range")
+        return start, end
+
+
+class ZoneFilter(TextFilter):
+    """Names the time zone that other parameters are read in."""
+
+    field_class = ZoneField
+
+
+class TimeOfDayFilter(TextFilter):
+    """Rows by the wall clock."""
+
+    field_class = TimeOfDayField
 
 
 class EventFilter(StrictFilterSet):
@@ -36,13 +100,33 @@ class EventFilter(StrictFilterSet):
         method="by_nothing", label="With `started_after`: also events that began before it and were not over yet."
     )
 
+    time_of_day = TimeOfDayFilter(
+        method="by_clock", label="Began in this span of the day, its end not included, such as 22:00-06:00."
+    )
+    tz = ZoneFilter(method="by_nothing", label="The time zone of `time_of_day`; without it the site's.")
+    q = TextFilter(
+        method="by_words",
+        label='Words of summary, reasoning, notes, object types and camera name; "a phrase", or, -not.',
+    )
+
+    def by_clock(self, queryset: Any, name: str, value: Any) -> QuerySet[Event]:
+        """Keep events that began in this span of the local day."""
+        zone = self.form.cleaned_data.get("tz") or ZoneInfo(settings.TIME_ZONE)
+        rows: QuerySet[Event] = queryset.in_time_of_day(*value, zone=zone)
+        return rows
+
+    def by_words(self, queryset: Any, name: str, value: Any) -> QuerySet[Event]:
+        """Keep what the search finds."""
+        rows: QuerySet[Event] = queryset.matching(value)
+        return rows
+
     def by_start(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
         """Keep events that began at this time or later; with `overlaps` also those that were still going on."""
         field = "ended_at" if self.form.cleaned_data.get("overlaps") else name
         return queryset.filter(**{f"{field}__gte": value})
 
     def by_nothing(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
-        """Leave the rows as they are; `started_after` reads the flag."""
+        """Leave the rows as they are; other parameters read this one."""
         return queryset
 
 

@@ -15,8 +15,10 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from events.api.etags import answer_picture, check_precondition, etag_of, is_known
+from events.api.feedback import EventFeedbackMixin
 from events.api.filters import DetectionFilter, EventFilter
 from events.api.parameters import read_annotated, read_width
+from events.api.reports import EventReportsMixin
 from events.api.serializers import (
     BulkAnswerSerializer,
     BulkDetectionsSerializer,
@@ -60,7 +62,7 @@ ANNOTATED = OpenApiParameter("annotated", bool, description="Draw the boxes of w
 IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag that was looked at.")
 
 
-class EventViewSet(ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
+class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
     """Events: read by viewers, reviewed by reviewers, deleted by operators."""
 
     queryset = Event.objects.for_api()
@@ -73,6 +75,7 @@ class EventViewSet(ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
         "image": {"annotated", "width"},
         "detections": ListPagination.parameters,
     }
+    filtered_actions = ("list", "summary", "export")
     required_roles: ClassVar = {
         "partial_update": Role.REVIEWER,
         "image": Role.VIEWER,
@@ -80,7 +83,18 @@ class EventViewSet(ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
         "restore": Role.OPERATOR,
         "bulk": Role.REVIEWER,
         "bulk_delete": Role.OPERATOR,
+        "summary": Role.VIEWER,
+        "export": Role.VIEWER,
+        "feedback": Role.VIEWER,
+        "give_feedback": Role.REVIEWER,
+        "change_feedback": Role.REVIEWER,
+        "remove_feedback": Role.REVIEWER,
     }
+
+    def known_query_parameters(self) -> set[str]:
+        """Give what this action takes; a summary counts by start alone, so that nothing overlaps its range."""
+        known = super().known_query_parameters()
+        return known - {"overlaps"} if self.action == "summary" else known
 
     def get_rows(self) -> QuerySet[Event]:
         """Give what people see; for restoring also what was deleted."""

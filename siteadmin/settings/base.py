@@ -373,6 +373,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600, "ignore_result": True},
     },
+    "rewrite_search": {"task": "events.rewrite_search", "schedule": 10.0, "options": {"expires": 10}},
     "mark_silent": {
         "task": "cameras.mark_silent",
         "schedule": 10.0,

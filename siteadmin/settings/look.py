@@ -67,6 +67,7 @@ UNFOLD: dict[str, Any] = {
                         ("Alerts", "notifications", "alerts.alert"),
                         ("Snapshots", "photo_library", "cameras.snapshot"),
                         ("Detections", "frame_person", "events.detection"),
+                        ("Feedback", "rate_review", "events.eventfeedback"),
                     ),
                 ],
             },

@@ -66,6 +66,7 @@ def test_the_list_filters_searches_and_hides_what_was_deleted(admin_page: Any) -
     high = seen_event(risk_score=70, summary="A fox")
     reviewed = seen_event(risk_score=10, reviewed=True, summary="A person")
     deleted = seen_event(deleted_at=timezone.now())
+    Event.objects.write_search([high.pk, reviewed.pk])
     seen_event(merged_into=high)
     seen_event(camera=CameraFactory(deleted_at=timezone.now()))
     viewer = admin_page("viewer")

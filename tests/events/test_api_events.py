@@ -146,7 +146,7 @@ def test_a_range_of_starts_is_half_open_and_overlaps_takes_what_was_still_going_
         ({"zone": "front"}, "zone"),
         ({"reviewed": "maybe"}, "reviewed"),
         ({"started_after": "yesterday"}, "started_after"),
-        ({"q": "fox"}, "q"),
+        ({"colour": "red"}, "colour"),
         ({"limit": "0"}, "limit"),
     ],
 )

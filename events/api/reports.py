@@ -1,0 +1,148 @@
+"""Events counted by day, and as a file."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from events.api.filters import parse_zone
+from events.models import Event
+from events.services.counting import DayCount, choose_range, count_by_day, totals_of
+from events.services.exporting import write_csv, write_jsonl
+from siteadmin.core.exceptions import InvalidInputError
+from siteadmin.core.filters import StrictFilterBackend, parse_instant
+from siteadmin.core.negotiation import AnyAnswerNegotiation
+from siteadmin.core.viewsets import BaseViewSet
+
+Writer = Callable[[QuerySet[Event]], Iterator[bytes]]
+FORMATS: dict[str, tuple[str, Writer]] = {
+    "csv": ("text/csv; charset=utf-8", write_csv),
+    "jsonl": ("application/jsonl; charset=utf-8", write_jsonl),
+}
+EXPORT_FORMAT = OpenApiParameter("format", str, enum=list(FORMATS), default="csv", description="What is written.")
+
+
+class LevelCountSerializer(serializers.Serializer[Any]):
+    """Events of one level."""
+
+    reviewed = serializers.IntegerField()
+    unreviewed = serializers.IntegerField()
+
+
+class LevelCountsSerializer(serializers.Serializer[Any]):
+    """Events by level; `none`: not scored yet."""
+
+    low = LevelCountSerializer()
+    medium = LevelCountSerializer()
+    high = LevelCountSerializer()
+    critical = LevelCountSerializer()
+    none = LevelCountSerializer()
+
+
+class DayCountSerializer(serializers.Serializer[Any]):
+    """One local day, or the part of it that lies in the range; the list with these bounds gives as many."""
+
+    day = serializers.DateField()
+    started_after = serializers.DateTimeField()
+    started_before = serializers.DateTimeField()
+    total = serializers.SerializerMethodField()
+    reviewed = serializers.SerializerMethodField()
+    unreviewed = serializers.SerializerMethodField()
+    levels = LevelCountsSerializer()
+
+    def get_total(self, day: DayCount) -> int:
+        """Count all."""
+        return sum(totals_of([day]))
+
+    def get_reviewed(self, day: DayCount) -> int:
+        """Count what somebody looked at."""
+        return totals_of([day])[0]
+
+    def get_unreviewed(self, day: DayCount) -> int:
+        """Count what nobody looked at."""
+        return totals_of([day])[1]
+
+
+class SummarySerializer(serializers.Serializer[Any]):
+    """Events by local day of their start and level, the oldest day first, days without any included."""
+
+    tz = serializers.CharField()
+    started_after = serializers.DateTimeField()
+    started_before = serializers.DateTimeField()
+    total = serializers.IntegerField()
+    reviewed = serializers.IntegerField()
+    unreviewed = serializers.IntegerField()
+    days = DayCountSerializer(many=True)
+
+
+class EventReportsMixin(BaseViewSet[Event]):
+    """GET on the summary and on the export."""
+
+    @extend_schema(filters=True, responses=SummarySerializer)
+    @action(detail=False, pagination_class=None, filter_backends=[StrictFilterBackend])
+    def summary(self, request: Request) -> Response:
+        """Count events by local day and level: the last 30 days, or a range of up to 400."""
+        events = self.filter_queryset(self.get_queryset())
+        text = request.query_params.get("tz", "").strip()
+        zone = parse_zone(text) if text else ZoneInfo(settings.TIME_ZONE)
+        given = {name: _instant(request, name) for name in ("started_after", "started_before")}
+        start, end = choose_range(given["started_after"], given["started_before"], zone=zone, now=timezone.now())
+        days = count_by_day(events, start=start, end=end, zone=zone)
+        reviewed, unreviewed = totals_of(days)
+        counted = {
+            "tz": zone.key,
+            "started_after": start,
+            "started_before": end,
+            "total": reviewed + unreviewed,
+            "reviewed": reviewed,
+            "unreviewed": unreviewed,
+            "days": days,
+        }
+        return Response(SummarySerializer(counted).data)
+
+    @extend_schema(
+        filters=True,
+        parameters=[EXPORT_FORMAT],
+        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},
+    )
+    @action(
+        detail=False,
+        pagination_class=None,
+        filter_backends=[StrictFilterBackend],
+        content_negotiation_class=AnyAnswerNegotiation,
+    )
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """Write all events that the list would give, newest first, as CSV or JSON Lines."""
+        name = request.query_params.get("format", "").strip() or "csv"
+        if name not in FORMATS:
+            message = f"The 'format' parameter must be one of: {', '.join(FORMATS)}"
+            raise InvalidInputError(message, errors=[{"field": "format", "code": "invalid_choice", "detail": message}])
+        content_type, write = FORMATS[name]
+        answer = StreamingHttpResponse(write(self.filter_queryset(self.get_queryset())), content_type=content_type)
+        answer["Content-Disposition"] = f'attachment; filename="events-{timezone.now():%Y%m%dT%H%M%SZ}.{name}"'
+        answer["X-Content-Type-Options"] = "nosniff"
+        answer["Cache-Control"] = "private, no-store"
+        # A proxy in front hands it on as it comes.
+        answer["X-Accel-Buffering"] = "no"
+        return answer
+
+
+def _instant(request: Request, name: str) -> datetime | None:
+    """Read a time that the filters have checked."""
+    text = request.query_params.get(name, "")
+    try:
+        return parse_instant(text) if text else None
+    except DjangoValidationError as error:  # pragma: no cover - the filters refuse it first
+        raise InvalidInputError(str(error)) from error
