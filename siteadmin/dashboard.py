@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.decorators import staff_member_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts.models import Alert, Channel, Delivery, Mode
-from alerts.services.lifecycle import acknowledge_alert
+from alerts.services.lifecycle import acknowledge_alert, snooze_alert
 from alerts.services.modes import activate_mode
 from cameras.models import Camera, Snapshot, UnassignedUpload
 from events.choices import RiskLevel
 from events.models import Event
-from siteadmin.core.exceptions import AuthorizationError, ModeNotFoundError, SecurityIntelligenceError
+from siteadmin.core.exceptions import ModeNotFoundError, SecurityIntelligenceError
 from siteadmin.core.models import BreakerState, DeadLetter
 from siteadmin.core.permissions import role_of
 from siteadmin.core.roles import Role
@@ -25,6 +28,7 @@ from siteadmin.demo.service import remove_demo
 
 EVENTS_SHOWN = 8
 ALERTS_SHOWN = 6
+SNOOZE_MINUTES = 60
 COUNT_LIMIT = 1_000
 """Counts stop there and say `1000+`, so that no long history makes the page slow."""
 
@@ -60,7 +64,7 @@ def _events() -> dict[str, Any]:
 
 
 def _inbox() -> dict[str, Any]:
-    return {"alerts": Alert.objects.unacknowledged().in_inbox().with_camera()[:ALERTS_SHOWN]}
+    return {"alerts": Alert.objects.unacknowledged().in_inbox().with_camera()[:ALERTS_SHOWN], "now": timezone.now()}
 
 
 def _mode() -> dict[str, Any]:
@@ -126,10 +130,23 @@ def dashboard_panel(request: HttpRequest, name: str) -> HttpResponse:
 def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Acknowledge an alert of the inbox; a browser without JavaScript comes back to the whole page."""
     if not _rights(request)["may_acknowledge"]:
-        raise AuthorizationError("Acknowledging takes the role reviewer")
+        raise PermissionDenied("Acknowledging takes the role reviewer")
+    return _act_on_inbox(request, partial(acknowledge_alert, alert_id, by=request.user))
+
+
+@require_POST
+@staff_member_required
+def snooze(request: HttpRequest, alert_id: int) -> HttpResponse:
+    """Snooze an alert of the inbox for an hour; a browser without JavaScript comes back to the whole page."""
+    if not _rights(request)["may_acknowledge"]:
+        raise PermissionDenied("Snoozing takes the role reviewer")
+    return _act_on_inbox(request, partial(snooze_alert, alert_id, minutes=SNOOZE_MINUTES, by=request.user))
+
+
+def _act_on_inbox(request: HttpRequest, act: Callable[[], Alert]) -> HttpResponse:
     error = ""
     try:
-        acknowledge_alert(alert_id, by=request.user)
+        act()
     except SecurityIntelligenceError as refusal:  # somebody else was faster, say
         error = refusal.message
     if request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
@@ -144,7 +161,7 @@ def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
 def switch_mode(request: HttpRequest, mode_id: int) -> HttpResponse:
     """Make a mode the active one; a browser without JavaScript comes back to the whole page."""
     if not _rights(request)["may_operate"]:
-        raise AuthorizationError("Switching the mode takes the role operator")
+        raise PermissionDenied("Switching the mode takes the role operator")
     error = ""
     try:
         mode = Mode.objects.get_by_id(mode_id)
@@ -165,7 +182,7 @@ def switch_mode(request: HttpRequest, mode_id: int) -> HttpResponse:
 def end_demo(request: HttpRequest) -> HttpResponse:
     """Take the demo away with all that came of it."""
     if not _rights(request)["may_operate"]:
-        raise AuthorizationError("Removing the demo takes the role operator")
+        raise PermissionDenied("Removing the demo takes the role operator")
     remove_demo()
     messages.success(request, "The demo is gone.")
     return redirect("dashboard")

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("panels/<slug:name>/", dashboard.dashboard_panel, name="dashboard-panel"),
     path("inbox/<int:alert_id>/acknowledge/", dashboard.acknowledge, name="acknowledge"),
+    path("inbox/<int:alert_id>/snooze/", dashboard.snooze, name="snooze"),
     path("modes/<int:mode_id>/activate/", dashboard.switch_mode, name="switch-mode"),
     path("demo/remove/", dashboard.end_demo, name="end-demo"),
     path("", include("alerts.pages")),

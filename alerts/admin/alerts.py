@@ -1,6 +1,7 @@
 """The admin pages of alerts, cooldowns and decisions, and what an event's page says of the rules."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -17,13 +18,14 @@ from unfold.decorators import action
 
 from alerts.choices import Severity
 from alerts.models import Alert, AlertRule, Cooldown, RuleDecision
-from alerts.services.lifecycle import acknowledge_alert, dismiss_alert
+from alerts.services.lifecycle import acknowledge_alert, dismiss_alert, snooze_alert
 from events.admin import EventAdmin
 from events.models import Event
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
 NOTHING = "–"
+SNOOZE_MINUTES = 60
 
 
 @admin.register(Alert)
@@ -36,8 +38,8 @@ class AlertAdmin(BaseAdmin):
     sortable_by: ClassVar = ["created_at"]
     search_fields: ClassVar = ["rule_name", "=dedup_key"]
     search_help_text = "Searches rules' names and whole dedup keys"
-    actions: ClassVar = ["acknowledge_all", "dismiss_all"]
-    actions_submit_line: ClassVar = ["acknowledge", "dismiss"]
+    actions: ClassVar = ["acknowledge_all", "dismiss_all", "snooze_all"]
+    actions_submit_line: ClassVar = ["acknowledge", "dismiss", "snooze"]
     fields: ClassVar = [
         "rule_name",
         "badge",
@@ -55,6 +57,8 @@ class AlertAdmin(BaseAdmin):
         "acknowledged_at",
         "dismissed_by",
         "dismissed_at",
+        "snoozed_by",
+        "snoozed_until",
         "dedup_key",
     ]
     readonly_fields: ClassVar = [name for name in fields if name != "note"]
@@ -130,6 +134,11 @@ class AlertAdmin(BaseAdmin):
         """Put it aside, with the note on the page."""
         dismiss_alert(obj.pk, by=request.user, note=obj.note)
 
+    @action(description="Snooze for 1 hour", permissions=["change"])  # type: ignore[untyped-decorator]
+    def snooze(self, request: HttpRequest, obj: Alert) -> None:
+        """Leave people in peace for an hour, with the note on the page."""
+        snooze_alert(obj.pk, minutes=SNOOZE_MINUTES, by=request.user, note=obj.note)
+
     @admin.action(description="Acknowledge", permissions=["change"])
     def acknowledge_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         """Note that somebody knows of them."""
@@ -139,6 +148,11 @@ class AlertAdmin(BaseAdmin):
     def dismiss_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         """Put them aside."""
         _each(request, queryset, dismiss_alert, done="dismissed")
+
+    @admin.action(description="Snooze for 1 hour", permissions=["change"])
+    def snooze_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        """Leave people in peace for an hour."""
+        _each(request, queryset, partial(snooze_alert, minutes=SNOOZE_MINUTES), done="snoozed for 1 hour")
 
 
 @admin.register(Cooldown)

@@ -1,0 +1,136 @@
+"""What people do on the pages: preview a rule, snooze alerts, silence cameras and rules."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from alerts.models import Alert, RuleDecision, Silence
+from siteadmin.core.groups import sync_groups
+from tests.alerts.test_preview import past_event
+from tests.factories import AlertFactory, AlertRuleFactory, CameraFactory, ChannelFactory, DeliveryFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def permissions(db: None) -> None:
+    """Give the roles' groups what they may do."""
+    sync_groups()
+
+
+def browser(role: str) -> Client:
+    client = Client()
+    client.force_login(UserFactory(username=role, role=role))
+    return client
+
+
+def lasts_an_hour(until: Any) -> bool:
+    return abs(until - timezone.now() - HOUR) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_preview_shows_matches_alerts_left_reasons_and_links(headers: Any) -> None:
+    rule, camera = AlertRuleFactory(object_types=["person"], cooldown_seconds=600), CameraFactory()
+    at = timezone.now() - timedelta(days=1)
+    first, second = (past_event(at + n * timedelta(minutes=1), camera=camera) for n in (0, 5))
+    cat = past_event(at, "cat", camera=camera)
+    past_event(at - timedelta(days=7), camera=camera)
+
+    answer = browser("operator").post(f"/rules/{rule.pk}/preview/", headers=headers)
+
+    text = " ".join(answer.content.decode().split())
+    assert answer.status_code == 200
+    assert "3 events: 2 matches, <strong>1 alert</strong>, 1 within the cooldown, 0 suppressed." in text
+    assert f"Within the cooldown of the alert for event {first.pk}" in text
+    assert "no person was seen, but cat" in text
+    for event in (first, second, cat):
+        assert f'href="/admin/events/event/{event.pk}/change/"' in text
+    assert ("<html" in text) is not bool(headers)
+    assert not Alert.objects.exists()
+    assert not RuleDecision.objects.exists()
+
+
+def test_a_preview_is_for_operators() -> None:
+    rule = AlertRuleFactory()
+
+    assert browser("reviewer").post(f"/rules/{rule.pk}/preview/").status_code == 403
+    assert Client().post(f"/rules/{rule.pk}/preview/").status_code == 302
+    assert browser("operator").post("/rules/404404/preview/").status_code == 404
+
+
+def test_a_rules_page_offers_the_preview() -> None:
+    rule, client = AlertRuleFactory(), browser("operator")
+
+    assert "Preview the last 7 days" in client.get(f"/admin/alerts/alertrule/{rule.pk}/change/").content.decode()
+    assert "Preview the last 7 days" not in client.get("/admin/alerts/alertrule/add/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("/inbox/{}/snooze/", {}),
+        ("/admin/alerts/alert/{}/change/", {"note": "", "alerts_alert_snooze": ""}),
+        ("/admin/alerts/alert/", {"action": "snooze_all"}),
+    ],
+)
+def test_an_alert_is_snoozed_for_an_hour(address: str, form: dict[str, str]) -> None:
+    alert = AlertFactory()
+
+    answer = browser("reviewer").post(address.format(alert.pk), {**form, "_selected_action": [str(alert.pk)]})
+
+    alert.refresh_from_db()
+    assert answer.status_code == 302
+    assert alert.snoozed_by == "reviewer"
+    assert lasts_an_hour(alert.snoozed_until)
+
+
+def test_the_inbox_says_until_when_an_alert_is_snoozed() -> None:
+    alert = AlertFactory()
+    DeliveryFactory(alert=alert, channel=ChannelFactory(kind="inbox"), state="delivered", due_at=None)
+
+    answer = browser("reviewer").post(f"/inbox/{alert.pk}/snooze/", headers={"HX-Request": "true"})
+
+    assert "snoozed until" in answer.content.decode()
+
+
+def test_a_dismissed_alert_is_not_snoozed_and_the_inbox_says_so() -> None:
+    alert = AlertFactory(status="dismissed")
+
+    answer = browser("reviewer").post(f"/inbox/{alert.pk}/snooze/", headers={"HX-Request": "true"})
+
+    assert "cannot be snoozed" in answer.content.decode()
+
+
+def test_viewers_do_not_snooze() -> None:
+    alert = AlertFactory()
+
+    assert browser("viewer").post(f"/inbox/{alert.pk}/snooze/").status_code == 403
+    alert.refresh_from_db()
+    assert alert.snoozed_until is None
+
+
+def test_a_rule_is_silenced_for_an_hour() -> None:
+    rule = AlertRuleFactory()
+
+    browser("operator").post("/admin/alerts/alertrule/", {"action": "silence", "_selected_action": [str(rule.pk)]})
+
+    silence = Silence.objects.get()
+    assert (silence.rule_ids, silence.created_by) == ([rule.pk], "operator")
+    assert lasts_an_hour(silence.ends_at)
+
+
+def test_cameras_are_silenced_for_an_hour_but_deleted_ones() -> None:
+    camera, deleted = CameraFactory(), CameraFactory(deleted_at=timezone.now())
+    chosen = {"action": "silence_cameras", "_selected_action": [camera.pk, deleted.pk]}
+
+    answer = browser("operator").post("/admin/cameras/camera/", chosen, follow=True)
+
+    silence = Silence.objects.get()
+    assert silence.camera_ids == [camera.pk]
+    assert lasts_an_hour(silence.ends_at)
+    assert sorted(map(str, answer.context["messages"])) == sorted([f"{deleted} is deleted.", "1 silent for 1 hour."])
