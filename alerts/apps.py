@@ -13,7 +13,9 @@ class AlertsConfig(AppConfig):
         """Tell the kernel which rows wait for this app's steps, and how they are made to wait again."""
         # Models can be imported only now.
         from alerts.models import CameraState, Delivery, Escalation
+        from alerts.services.camera_evaluation import revive_change
         from alerts.services.evaluation import revive_event
+        from cameras.models import CameraStatusChange
         from events.models import Event
         from siteadmin.core.pipeline import Step
         from siteadmin.core.retry import register_reviver
@@ -21,6 +23,8 @@ class AlertsConfig(AppConfig):
 
         register_waiting(Step.EVALUATE, Event.objects)
         register_reviver(Step.EVALUATE, revive_event)
+        register_waiting(Step.EVALUATE_CAMERA, CameraStatusChange.objects)
+        register_reviver(Step.EVALUATE_CAMERA, revive_change)
         register_waiting(Step.ANNOUNCE, CameraState.objects)
         register_waiting(Step.DELIVER, Delivery.objects)
         register_reviver(Step.DELIVER, Delivery.objects.revive)

@@ -61,6 +61,14 @@ class Severity(models.TextChoices):
         return list(Severity).index(self)
 
 
+class RuleTrigger(models.TextChoices):
+    """What a rule is asked about."""
+
+    EVENT = "event", "Something is seen"
+    CAMERA_OFFLINE = "camera_offline", "A camera falls silent"
+    CAMERA_ONLINE = "camera_online", "A camera is back"
+
+
 class AlertStatus(models.TextChoices):
     """pending -> delivered -> acknowledged -> dismissed; suppressed: recorded, nobody was told."""
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 
-from alerts.choices import Severity
+from alerts.choices import RuleTrigger, Severity
 from alerts.models import Alert
 from alerts.results import Notice
 from cameras.models import Camera
@@ -24,6 +24,9 @@ EVENT_PATH = "/admin/events/event/{}/change/"
 IMAGE_PATH = "/api/events/{}/image"
 ALERTS_PATH = "/admin/alerts/alert/"
 MOST_CAMERAS_NAMED = 10
+
+
+STATES = {RuleTrigger.CAMERA_OFFLINE.value: "is silent", RuleTrigger.CAMERA_ONLINE.value: "is back"}
 
 
 def build_alert_notice(
@@ -153,6 +156,8 @@ def build_test_notice(*, channel_name: str, at: datetime) -> Notice:
 
 
 def _title(alert: Alert, *, event: Event | None) -> str:
+    if alert.trigger in STATES:
+        return f"{alert.severity.capitalize()}: {alert.camera.name} {STATES[alert.trigger]}"
     what = ", ".join(event.object_types) if event is not None and event.object_types else alert.rule_name
     return f"{alert.severity.capitalize()}: {what} at {alert.camera.name}"
 
@@ -166,7 +171,10 @@ def _worst(alert: Alert, *, zone: str) -> str:
 def _facts(alert: Alert, *, event: Event | None, zone: str) -> list[tuple[str, str]]:
     facts = [("Rule", f"{alert.rule_name} (severity {alert.severity})"), ("Camera", alert.camera.name)]
     if event is None:
-        return [*facts, ("When", _when(alert.created_at, zone=zone, camera=alert.camera))]
+        facts.append(("When", _when(alert.created_at, zone=zone, camera=alert.camera)))
+        if alert.matched_conditions:
+            facts.append(("Conditions", "; ".join(map(str, alert.matched_conditions))))
+        return facts
     facts.append(("When", _when(event.started_at, zone=zone, camera=alert.camera)))
     if event.object_types:
         facts.append(("Seen", ", ".join(event.object_types)))
@@ -214,6 +222,7 @@ def _alert_data(alert: Alert) -> dict[str, Any]:
         "rule": alert.rule_id,
         "rule_name": alert.rule_name,
         "camera": alert.camera_id,
+        "trigger": alert.trigger,
         "severity": alert.severity,
         "status": alert.status,
         "dedup_key": alert.dedup_key,

@@ -11,7 +11,7 @@ from django.db import connections
 from django.db.models import Case, DateTimeField, Exists, F, Func, OuterRef, Subquery, When
 from django.db.models.functions import Now
 
-from alerts.choices import AlertStatus, ChannelKind, Decision, Severity
+from alerts.choices import AlertStatus, ChannelKind, Decision, RuleTrigger, Severity
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -43,9 +43,21 @@ class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
         model = apps.get_model("alerts", "RuleDecision")
         decisions = model._default_manager.filter(rule=OuterRef("pk"), event_id=event_id)
         return (
-            self.filter(~Exists(decisions.exclude(outcome=Decision.NOT_YET)), enabled=True)
+            self.filter(~Exists(decisions.exclude(outcome=Decision.NOT_YET)), enabled=True, trigger=RuleTrigger.EVENT)
             .annotate(
                 known_reason=Subquery(decisions.values("reason")[:1]),
+                now=Func(function="clock_timestamp", output_field=DateTimeField()),
+                active_mode=Subquery(modes.filter(is_active=True).values("name")[:1]),
+            )
+            .order_by("pk")
+        )
+
+    def for_trigger(self, trigger: str) -> Self:
+        """Keep enabled rules of this trigger, with `now` and `active_mode` as above."""
+        modes = apps.get_model("alerts", "Mode")._default_manager
+        return (
+            self.filter(enabled=True, trigger=trigger)
+            .annotate(
                 now=Func(function="clock_timestamp", output_field=DateTimeField()),
                 active_mode=Subquery(modes.filter(is_active=True).values("name")[:1]),
             )

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from alerts.choices import ANNOUNCE_LEASE, DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
 from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, ModeSwitchResult
+from alerts.services.camera_evaluation import evaluate_change
 from alerts.services.camera_states import announce as announce_one
 from alerts.services.camera_states import notice_changes
 from alerts.services.delivery import deliver as deliver_one
@@ -17,6 +18,12 @@ from siteadmin.core.pipeline import Step
 def evaluate(event_id: int) -> EvaluationResult:
     """Judge the rules for one event."""
     return evaluate_event(event_id)
+
+
+@shared_task(name=Step.EVALUATE_CAMERA.value)
+def evaluate_camera(change_id: int) -> EvaluationResult:
+    """Judge the rules for one camera that fell silent or came back."""
+    return evaluate_change(change_id)
 
 
 @shared_task(name=Step.ANNOUNCE.value, time_limit=ANNOUNCE_LEASE.seconds - 5)

@@ -17,7 +17,16 @@ from cameras import services
 from cameras.choices import MediaType
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
-from cameras.models import Camera, CameraFolder, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
+from cameras.models import (
+    Camera,
+    CameraFolder,
+    CameraStatusChange,
+    DetectionLimit,
+    Mask,
+    Snapshot,
+    UnassignedUpload,
+    Zone,
+)
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
 
@@ -325,6 +334,16 @@ class UnassignedUploadAdmin(ReadOnlyAdmin):
             lambda upload: services.assign_folder(upload, camera_id=camera_id),
             done="assigned; the pictures are on their way",
         )
+
+
+@admin.register(CameraStatusChange)
+class CameraStatusChangeAdmin(ReadOnlyAdmin):
+    """When cameras fell silent and came back."""
+
+    list_display = ("camera", "status", "at")
+    list_filter = ("status", "camera")
+    list_select_related = ("camera",)
+    exclude = ("claim_token", "swept_at")
 
 
 @admin.register(Snapshot)

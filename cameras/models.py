@@ -22,6 +22,7 @@ from cameras.choices import (
 from cameras.detector_choice import validate_detector
 from cameras.repositories import (
     CameraRepository,
+    CameraStatusChangeRepository,
     DetectionLimitRepository,
     MaskRepository,
     SnapshotRepository,
@@ -87,6 +88,26 @@ class Camera(models.Model):
     def zone_info(self) -> ZoneInfo:
         """The zone of its clock: its own, else the site's."""
         return ZoneInfo(self.timezone or settings.TIME_ZONE)
+
+
+class CameraStatusChange(Claimable):
+    """A camera fell silent or came back; it waits for the rules while `due_at` is set."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="status_changes")
+    status = models.CharField(max_length=16, choices=CameraStatus.choices)
+    at = models.DateTimeField(db_default=Now(), help_text="When it was noticed.")
+
+    objects: ClassVar[CameraStatusChangeRepository] = CameraStatusChangeRepository()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["camera", "-at", "-id"], name="status_change_newest"),
+            models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="status_change_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.camera_id}: {self.status}"
 
 
 class CameraFolder(models.Model):

@@ -1,10 +1,11 @@
 """Reads and atomic writes of cameras, zones and snapshots."""
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import (
     Case,
     Count,
@@ -28,7 +29,7 @@ from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
+    from cameras.models import Camera, CameraStatusChange, DetectionLimit, Mask, Snapshot, Zone
 
 HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
 """Snapshots whose picture decodes."""
@@ -66,6 +67,17 @@ class CameraQuerySet(RepositoryQuerySet["Camera"]):
         newest = snapshot.objects.pictures().filter(camera=OuterRef("pk")).order_by("-captured_at", "-id")
         return self.annotate(latest_snapshot_id=Subquery(newest.values("pk")[:1]))
 
+
+MARK_SILENT = """
+WITH gone AS (
+    UPDATE cameras_camera SET status = 'offline'
+    WHERE status = 'online' AND deleted_at IS NULL
+      AND GREATEST(last_seen_at, %(since)s::timestamptz) < now() - make_interval(secs => offline_after_seconds)
+    RETURNING id
+)
+INSERT INTO cameras_camerastatuschange (camera_id, status, at, due_at, attempts)
+SELECT id, 'offline', now(), now(), 0 FROM gone RETURNING id
+"""
 
 _CameraRepository = Repository.from_queryset(CameraQuerySet)
 
@@ -124,27 +136,41 @@ class CameraRepository(_CameraRepository["Camera"]):
         named = self.get_queryset().filter(deleted_at=None).order_by().values_list("detector")
         return dict(named.annotate(number=Count("pk")))
 
-    def note_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> bool:
-        """Note that the camera showed itself (now, if not said), never backwards; online if that is recent enough."""
+    def note_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> int | None:
+        """Note that the camera showed itself (now, if not said), never backwards; online if that is recent enough.
+
+        Gives the id of the change where it was offline and is back: of any number who note it at once, to one.
+        """
         at: Combinable = Now() if seen_at is None else Value(seen_at, output_field=DateTimeField())
         is_recent = GreaterThanOrEqual(at, Now() - _patience())
+        camera = self.get_queryset().filter(pk=camera_id)
         status = Case(When(is_recent, then=Value(CameraStatus.ONLINE)), default=F("status"))
-        return bool(
-            self.get_queryset().filter(pk=camera_id).update(last_seen_at=Greatest("last_seen_at", at), status=status)
-        )
+        with transaction.atomic(using=self.db):
+            # The status that this row has once it is locked decides, so one of many finds it offline.
+            rows = camera.filter(status=CameraStatus.OFFLINE).filter(is_recent)
+            seen = camera.exclude(status=CameraStatus.OFFLINE)
+            if seen.update(last_seen_at=Greatest("last_seen_at", at), status=status):
+                return None
+            if rows.update(last_seen_at=Greatest("last_seen_at", at), status=CameraStatus.ONLINE):
+                changes: Any = self.model._meta.get_field("status_changes").related_model
+                return int(changes.objects.create(camera_id=camera_id, status=CameraStatus.ONLINE).pk)
+            camera.update(last_seen_at=Greatest("last_seen_at", at))
+        return None
 
     def update_last_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> "Camera | None":
         """Note that the camera showed itself (now, if not said), never backwards, and give it back."""
         self.note_seen(camera_id, seen_at=seen_at)
         return self.get_by_id(camera_id)
 
-    def mark_silent(self) -> int:
-        """Set cameras offline that have been silent for longer than they may; gives how many."""
-        return (
-            self.get_queryset()
-            .filter(status=CameraStatus.ONLINE, deleted_at=None, last_seen_at__lt=Now() - _patience())
-            .update(status=CameraStatus.OFFLINE)
-        )
+    def mark_silent(self, *, since: datetime | None = None) -> list[int]:
+        """Set cameras offline that have been silent for longer than they may; gives the ids of these changes.
+
+        `since`: what was before does not count, as nobody would have heard them then. One statement does it all, so
+        that each change is written once, by whoever makes it.
+        """
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(MARK_SILENT, {"since": since})
+            return [change_id for (change_id,) in cursor.fetchall()]
 
     def mark_deleted(self, camera_id: str) -> bool:
         """Delete softly; False where there is no such camera or it is deleted already."""
@@ -153,6 +179,36 @@ class CameraRepository(_CameraRepository["Camera"]):
     def unmark_deleted(self, camera_id: str) -> bool:
         """Undo a soft deletion; False where there is nothing to undo; IntegrityError where the name is taken now."""
         return bool(self.get_queryset().filter(pk=camera_id, deleted_at__isnull=False).update(deleted_at=None))
+
+
+class CameraStatusChangeQuerySet(RepositoryQuerySet["CameraStatusChange"]):
+    """Reads that chain."""
+
+    def for_camera(self, camera_id: str) -> Self:
+        """Keep one camera's changes."""
+        return self.filter(camera_id=camera_id)
+
+
+_CameraStatusChangeRepository = ClaimableRepository.from_queryset(CameraStatusChangeQuerySet)
+
+
+class CameraStatusChangeRepository(_CameraStatusChangeRepository["CameraStatusChange"]):
+    """Look-ups and writes of status changes."""
+
+    def hold(self, change_id: int, *, token: uuid.UUID) -> "CameraStatusChange | None":
+        """Lock a claimed change for the caller's transaction, with its camera; None where the claim is lost."""
+        return (
+            self.get_queryset()
+            .select_related("camera")
+            .select_for_update(of=("self",), no_key=True)
+            .filter(pk=change_id, claim_token=token)
+            .first()
+        )
+
+    def wait_again(self, change_id: int) -> bool:
+        """Make a change wait for the rules again; False where it is gone."""
+        again = {"due_at": Now(), "attempts": 0, "claim_token": None, "swept_at": None}
+        return bool(self.get_queryset().filter(pk=change_id).update(**again))
 
 
 class ZoneQuerySet(RepositoryQuerySet["Zone"]):

@@ -56,6 +56,7 @@ def read_status() -> dict[str, Any]:
     parts["detector"] = _detector_part()
     parts["analyzer"] = _analyzer_part()
     parts["breakers"] = _breaker_part()
+    parts["watcher"] = _watcher_part()
     parts["storage"] = _storage_part()
     parts["cameras"] = _camera_part()
     return {"state": _worst(part["state"] for part in parts.values()), "checked_at": timezone.now(), **parts}
@@ -203,6 +204,19 @@ def _storage_part() -> Part:
     if problem or free < NO_SPACE:
         return _part(State.DOWN, problem or "The disk is full", **sizes)
     return _part(State.DEGRADED, f"{free:.0%} of the disk are free" if free < LITTLE_SPACE else "", **sizes)
+
+
+def _watcher_part() -> Part:
+    """Tell when the folder watcher was last seen, and what it left in the folders."""
+    try:
+        life = _within(BROKER_SECONDS, heartbeat.watcher_life)
+    except (TimeoutError, RedisError, OSError):
+        return _part(State.DEGRADED, "Unknown while Redis does not answer", last_seen_at=None, left_alone={})
+    if life is None:
+        return _part(State.DEGRADED, "Never seen", last_seen_at=None, left_alone={})
+    is_late = timezone.now() - life.seen_at > heartbeat.WATCHER_SILENT
+    reason = f"Silent for over {heartbeat.WATCHER_SILENT.total_seconds():.0f} s" if is_late else ""
+    return _part(State.DOWN, reason, last_seen_at=life.seen_at, left_alone=life.left)
 
 
 def _camera_part() -> Part:

@@ -63,6 +63,13 @@ class BreakersSerializer(PartSerializer):
     breakers = serializers.ListField(child=serializers.DictField())
 
 
+class WatcherSerializer(PartSerializer):
+    """The folder watcher, and the files of other kinds that it left in the folders, by suffix."""
+
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    left_alone = serializers.DictField(child=serializers.IntegerField())
+
+
 class StorageSerializer(PartSerializer):
     """The folder of the uploads and the disk."""
 
@@ -89,6 +96,7 @@ class StatusSerializer(StrictSerializer):
     detector = DetectorSerializer()
     analyzer = AnalyzerSerializer()
     breakers = BreakersSerializer()
+    watcher = WatcherSerializer()
     storage = StorageSerializer()
     cameras = CamerasSerializer()
 

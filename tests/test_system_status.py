@@ -27,7 +27,8 @@ from tests.fakes.http_server import Answer, HttpServer, closed_port
 pytestmark = pytest.mark.django_db
 
 PARTS = {
-    "database", "broker", "workers", "beat", "queues", "detector", "analyzer", "breakers", "storage", "cameras",
+    "database", "broker", "workers", "beat", "queues", "detector", "analyzer", "breakers", "watcher", "storage",
+    "cameras",
 }  # fmt: skip
 ALL_QUEUES = sorted([step.queue for step in Step] + ["celery"])
 
@@ -37,6 +38,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker that takes every queue, and beat seen just now."""
     answer = ({Step.DETECT: 3}, {"all@here": ALL_QUEUES}, timezone.now())
     monkeypatch.setattr(system, "_ask_broker", lambda: answer)
+    heartbeat.note_watcher(left={".dav": 3})
 
 
 @pytest.fixture
@@ -144,6 +146,13 @@ class TestParts:
 
         assert (cameras["state"], cameras["reason"]) == ("degraded", "Silent: Gate")
         assert cameras["cameras"][1]["silent_seconds"] == pytest.approx(7200, abs=5)
+
+    def test_what_the_watcher_left_alone_is_counted(self) -> None:
+        assert read_status()["watcher"]["left_alone"] == {".dav": 3}
+
+    def test_a_watcher_that_is_gone_is_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(heartbeat, "WATCHER_SILENT", timedelta(0))
+        assert read_status()["watcher"]["state"] == "down"
 
     def test_uploads_without_a_folder_are_down(self, settings: Any, tmp_path: Path) -> None:
         settings.CAMERA_ROOT = tmp_path / "file"

@@ -77,6 +77,7 @@ class AlertRuleForm(forms.ModelForm[AlertRule]):
             "description",
             "enabled",
             "severity",
+            "trigger",
             "risk_threshold",
             "min_confidence",
             "cooldown_seconds",
@@ -173,7 +174,7 @@ class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     change_form_outer_after_template = "alerts/admin_preview.html"
     compressed_fields = True
     fieldsets: ClassVar = [
-        (None, {"fields": ["name", "description", "enabled", "severity"]}),
+        (None, {"fields": ["name", "description", "enabled", "severity", "trigger"]}),
         (
             "Conditions",
             {"fields": list(CONDITIONS), "description": "All that are set must hold together; none: always."},

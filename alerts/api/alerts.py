@@ -42,6 +42,7 @@ class AlertSerializer(StrictModelSerializer[Alert]):
             "rule",
             "rule_name",
             "camera",
+            "trigger",
             "severity",
             "status",
             "dedup_key",

@@ -58,6 +58,7 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
             "description",
             "enabled",
             "severity",
+            "trigger",
             "risk_threshold",
             "camera_ids",
             "object_types",

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ('description', models.TextField(blank=True)),
                 ('enabled', models.BooleanField(default=True)),
                 ('severity', models.CharField(choices=[('low', 'Low'), ('medium', 'Medium'), ('high', 'High'), ('critical', 'Critical')], default='medium', max_length=8)),
+                ('trigger', models.CharField(choices=[('event', 'Something is seen'), ('camera_offline', 'A camera falls silent'), ('camera_online', 'A camera is back')], default='event', max_length=16)),
                 ('risk_threshold', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MaxValueValidator(100)])),
                 ('camera_ids', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=list, size=None)),
                 ('object_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=list, size=None)),
@@ -91,6 +92,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('rule_name', models.CharField(max_length=100)),
+                ('trigger', models.CharField(choices=[('event', 'Something is seen'), ('camera_offline', 'A camera falls silent'), ('camera_online', 'A camera is back')], default='event', max_length=16)),
                 ('severity', models.CharField(choices=[('low', 'Low'), ('medium', 'Medium'), ('high', 'High'), ('critical', 'Critical')], max_length=8)),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('acknowledged', 'Acknowledged'), ('dismissed', 'Dismissed'), ('suppressed', 'Suppressed')], default='pending', max_length=16)),
                 ('dedup_key', models.CharField(max_length=500)),

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from alerts.choices import LONGEST_DEDUP_KEY, AlertStatus, Severity
+from alerts.choices import LONGEST_DEDUP_KEY, AlertStatus, RuleTrigger, Severity
 from alerts.models.rules import AlertRule
 from alerts.rule_repositories import AlertRepository, CooldownRepository
 from cameras.models import Camera
@@ -24,6 +24,7 @@ class Alert(models.Model):
     rule_name = models.CharField(max_length=100)
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="alerts")
 
+    trigger = models.CharField(max_length=16, choices=RuleTrigger.choices, default=RuleTrigger.EVENT)
     severity = models.CharField(max_length=8, choices=Severity.choices)
     status = models.CharField(max_length=16, choices=AlertStatus.choices, default=AlertStatus.PENDING)
     dedup_key = models.CharField(max_length=LONGEST_DEDUP_KEY)

@@ -13,6 +13,7 @@ from alerts.choices import (
     LONGEST_MODE_NAME,
     MAX_COOLDOWN_SECONDS,
     Decision,
+    RuleTrigger,
     Severity,
 )
 from alerts.models.channels import Channel
@@ -31,6 +32,7 @@ class AlertRule(models.Model):
     enabled = models.BooleanField(default=True)
     severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.MEDIUM)
 
+    trigger = models.CharField(max_length=16, choices=RuleTrigger.choices, default=RuleTrigger.EVENT)
     risk_threshold = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(100)])
     camera_ids = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     object_types = ArrayField(models.CharField(max_length=64), default=list, blank=True)

@@ -33,7 +33,7 @@ from alerts.rules import Verdict, judge
 from alerts.schedules import ScheduleError
 from alerts.services.dedup import KeyClaim, claim_keys
 from alerts.services.facts import facts_of_event, facts_of_rule, key_parts
-from alerts.services.outbox import tell_of_alerts
+from alerts.services.outbox import Cause, tell_of_alerts
 from alerts.services.suppression import load_suppressions
 from alerts.silencing import Subject, Suppressions
 from events.choices import EVALUATE_LEASE
@@ -78,7 +78,7 @@ class Candidate:
         if self.suppressed:
             return self.suppressed
         if self.alert is not None:
-            return _sentence(self.verdict.matched_conditions)
+            return sentence(self.verdict.matched_conditions)
         first = "an alert that is deleted" if self.alert_id is None else f"alert {self.alert_id}"
         return f"Within the cooldown of {first}"
 
@@ -140,8 +140,8 @@ def _decide(event: Event) -> EvaluationResult:
     judgement = _judge_all(rules, event, mode=first.active_mode or "")
     candidates = judgement.candidates
     channels = AlertRule.objects.channels_of([one.rule.pk for one in candidates]) if candidates else {}
-    suppressions = _suppress(candidates, event, channels, at=first.now)
-    _settle_keys(candidates, event)
+    suppressions = suppress(candidates, event, channels, at=first.now)
+    settle_keys(candidates, event)
     Alert.objects.create_many(candidate.alert for candidate in candidates if candidate.alert is not None)
     decisions = [DecisionRow(one.rule.pk, one.outcome, one.reason, one.alert_id) for one in candidates]
     written = RuleDecision.objects.decide(event.pk, sorted(judgement.news + decisions, key=lambda row: row.rule_id))
@@ -158,7 +158,7 @@ def _decide(event: Event) -> EvaluationResult:
     )
     duplicates = (one.alert_id for one in candidates if one.outcome is Decision.DUPLICATE)
     Alert.objects.count_duplicates(Counter(alert_id for alert_id in duplicates if alert_id is not None))
-    return _result(event, candidates, judgement.not_yet)
+    return result_of(event.pk, candidates, judgement.not_yet)
 
 
 def _judge_all(rules: Iterable[AlertRule], event: Event, *, mode: str) -> Judgement:
@@ -175,15 +175,15 @@ def _judge_all(rules: Iterable[AlertRule], event: Event, *, mode: str) -> Judgem
                 key = render_key(rule.dedup_key_template, key_parts(str(rule.pk), conditions, facts, verdict))
                 judgement.candidates.append(Candidate(rule, verdict, key))
                 continue
-        reason = _sentence(verdict.reasons_not)
+        reason = sentence(verdict.reasons_not)
         judgement.not_yet.append(SkippedRule(rule.pk, Decision.NOT_YET.value, reason))
         if reason != rule.known_reason:  # type: ignore[attr-defined]  # annotated by `undecided_for`
             judgement.news.append(DecisionRow(rule.pk, Decision.NOT_YET, reason))
     return judgement
 
 
-def _suppress(
-    candidates: Sequence[Candidate], event: Event, channels: Mapping[int, Sequence[Channel]], *, at: datetime
+def suppress(
+    candidates: Sequence[Candidate], event: Cause, channels: Mapping[int, Sequence[Channel]], *, at: datetime
 ) -> Suppressions:
     """Say of each candidate why nobody is told of it, if so."""
     if not candidates:
@@ -206,7 +206,7 @@ def _suppress(
     return suppressions
 
 
-def _settle_keys(candidates: Iterable[Candidate], event: Event) -> None:
+def settle_keys(candidates: Iterable[Candidate], event: Cause) -> None:
     """Give each candidate its alert, or the one that it is a duplicate of."""
     wanting = []
     for candidate in candidates:
@@ -228,9 +228,10 @@ def _settle_keys(candidates: Iterable[Candidate], event: Event) -> None:
             candidate.duplicate_of = outcome.existing_alert_id if outcome.twin is None else wanting[outcome.twin]
 
 
-def _make_alert(candidate: Candidate, event: Event) -> Alert:
+def _make_alert(candidate: Candidate, event: Cause) -> Alert:
     return Alert(
-        event=event,
+        event=event if isinstance(event, Event) else None,
+        trigger=candidate.rule.trigger,
         rule=candidate.rule,
         rule_name=candidate.rule.name,
         camera_id=event.camera_id,
@@ -240,7 +241,10 @@ def _make_alert(candidate: Candidate, event: Event) -> Alert:
     )
 
 
-def _result(event: Event, candidates: Sequence[Candidate], not_yet: Sequence[SkippedRule]) -> EvaluationResult:
+def result_of(
+    event_id: int | None, candidates: Sequence[Candidate], not_yet: Sequence[SkippedRule]
+) -> EvaluationResult:
+    """Tell what became of the rules."""
     triggered, skipped = [], list(not_yet)
     for one in candidates:
         if one.outcome is Decision.FIRED and one.alert is not None:
@@ -253,7 +257,7 @@ def _result(event: Event, candidates: Sequence[Candidate], not_yet: Sequence[Ski
             skipped.append(SkippedRule(one.rule.pk, one.outcome.value, one.reason, one.alert_id))
     highest = max((Severity(one.severity) for one in triggered), key=lambda severity: severity.rank, default=None)
     return EvaluationResult(
-        event.pk,
+        event_id,
         triggered_rules=tuple(triggered),
         skipped_rules=tuple(sorted(skipped, key=lambda skip: skip.rule_id)),
         highest_severity=None if highest is None else highest.value,
@@ -281,6 +285,7 @@ def _give_up(event: Event, *, token: uuid.UUID, error: str) -> EvaluationResult:
     return EvaluationResult(event.pk, error=error)
 
 
-def _sentence(parts: Sequence[str]) -> str:
+def sentence(parts: Sequence[str]) -> str:
+    """Make one text of several, with a capital."""
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]

@@ -8,17 +8,20 @@ from django.utils import timezone
 
 from alerts.choices import ChannelKind, DeliveryState
 from alerts.models import Alert, Channel, Delivery, Escalation, EscalationStep
+from cameras.models import CameraStatusChange
 from events.models import Event
 from siteadmin.core.pipeline import Step, dispatch
 
+Cause = Event | CameraStatusChange
+"""What rules are judged for."""
 Quiet = Callable[[Alert, Channel], str]
 """Says why this channel is not to be told of this alert now, or gives an empty text."""
 
 
 def tell_of_alerts(
-    alerts: Sequence[Alert], *, event: Event, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
+    alerts: Sequence[Alert], *, event: Cause, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
 ) -> None:
-    """Write the deliveries of new alerts of an event, and let their escalation begin to wait.
+    """Write the deliveries of new alerts of an event or a camera's change, and let their escalation begin to wait.
 
     `channels` by rule's id. The caller holds the event's row.
     """

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from alerts.choices import RuleTrigger
 from alerts.models import AlertRule, Channel, EscalationStep, Mode
 from cameras.models import Camera, Zone
 from siteadmin.core.exceptions import AlertRuleNotFoundError, DuplicateResourceError, ValidationError
@@ -12,11 +13,14 @@ from siteadmin.core.repository import Repository
 
 Steps = Sequence[Mapping[str, Any]]
 """`wait_seconds` and `channel_ids` each, in order."""
+ABOUT_SEEN = ("risk_threshold", "object_types", "min_confidence", "zone_ids")
+"""Conditions on what is seen, which camera triggers do not have."""
 
 
 def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), escalation: Steps = ()) -> AlertRule:
     """Make a rule; ValidationError for ids that nothing has, DuplicateResourceError for a taken name."""
     with transaction.atomic():
+        _check_trigger(AlertRule(), fields=fields)
         _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
         return _store(AlertRule(), fields=fields, channel_ids=channel_ids, escalation=escalation)
 
@@ -36,6 +40,7 @@ def update_rule(
         rule = AlertRule.objects.get_locked(rule_id)
         if rule is None:
             raise AlertRuleNotFoundError(rule_id)
+        _check_trigger(rule, fields=fields)
         _check_ids(rule, fields=fields, channel_ids=channel_ids)
         return _store(rule, fields=fields, channel_ids=channel_ids, escalation=escalation)
 
@@ -103,6 +108,24 @@ def _refuse_telling_twice(rule: AlertRule) -> None:
         told.update(step.channel_ids)
     if errors:
         raise ValidationError(errors=errors)
+
+
+def _check_trigger(rule: AlertRule, *, fields: Mapping[str, Any]) -> None:
+    """Refuse conditions on what is seen where the rule is about a camera's silence."""
+    wanted = {name: fields.get(name, getattr(rule, name)) for name in ("trigger", "dedup_key_template", *ABOUT_SEEN)}
+    if wanted["trigger"] == RuleTrigger.EVENT:
+        return
+    detail = "A rule about a camera falling silent or coming back takes no condition on what is seen."
+    errors = [
+        {"field": name, "code": "not_for_trigger", "detail": detail}
+        for name in ABOUT_SEEN
+        if wanted[name] not in (None, [], ())
+    ]
+    if any(f"{{{name}}}" in wanted["dedup_key_template"] for name in ("object_type", "zone")):
+        detail = "Nothing is seen when a camera falls silent: take {camera_id} and {rule_id}."
+        errors.append({"field": "dedup_key_template", "code": "not_for_trigger", "detail": detail})
+    if errors:
+        raise ValidationError(errors[0]["detail"].rstrip("."), errors=errors)
 
 
 def _check_ids(rule: AlertRule, *, fields: Mapping[str, Any], channel_ids: Sequence[int] | None) -> None:

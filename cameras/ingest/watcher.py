@@ -46,6 +46,7 @@ IDLE_WAIT = 0.2
 STEPS_A_TURN = 500
 """Entries of a walk looked at before events get their turn."""
 LONGEST_PAUSE = 5.0
+SIGN_EVERY = 5.0
 LONGEST_RETRY = 60.0
 STORAGE_OUTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -97,12 +98,22 @@ class Watcher:
     """Runs until it is told to stop; `counts` says what became of the files it met, `walks` how often it met all."""
 
     def __init__(
-        self, root: Path, *, accept: Accept, stable: timedelta, threads: int = THREADS, rescan: timedelta = RESCAN_EVERY
+        self,
+        root: Path,
+        *,
+        accept: Accept,
+        stable: timedelta,
+        threads: int = THREADS,
+        rescan: timedelta = RESCAN_EVERY,
+        alive: Callable[["Watcher"], None] | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.walks = 0
+        self.left: Counter[str] = Counter()
+        """Files of kinds that are not taken, by suffix, since the start."""
         self._root = str(root.absolute())
         self._accept = accept
+        self._alive, self._next_sign = alive, 0.0
         self._stable = stable.total_seconds()
         self._threads = threads
         self._rescan = rescan.total_seconds()
@@ -167,6 +178,9 @@ class Watcher:
                 self._consider(path, Evidence.CLOSED, retry=True)
         self._begin_full_walk(now)
         self._walk_on()
+        if self._alive is not None and now >= self._next_sign:
+            self._next_sign = now + SIGN_EVERY
+            self._alive(self)
         if now >= self._paused_until:
             while self._ready and self._submitted < 2 * self._threads:
                 self._submit(pool, self._ready.popleft())
@@ -212,6 +226,7 @@ class Watcher:
         if kind is Kind.OTHER:
             self._settle(mark)
             self.counts["passed_over"] += 1
+            self.left[Path(path).suffix.lower()[:12] or "none"] += 1
             return
         verdict = self._waiting.note(path, found.look, evidence, now=time.monotonic())
         if verdict is not Verdict.WAIT:

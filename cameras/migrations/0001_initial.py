@@ -167,4 +167,21 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('camera', 'name'), name='zone_name_unique')],
             },
         ),
+        migrations.CreateModel(
+            name='CameraStatusChange',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('attempts', models.PositiveIntegerField(default=0, help_text='Times a worker began the step.')),
+                ('due_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), help_text='When the step may next begin; empty: nothing to do.', null=True)),
+                ('claim_token', models.UUIDField(blank=True, editable=False, null=True)),
+                ('swept_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('status', models.CharField(choices=[('online', 'Online'), ('offline', 'Offline'), ('error', 'Error'), ('unknown', 'Unknown')], max_length=16)),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='When it was noticed.')),
+                ('camera', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='status_changes', to='cameras.camera')),
+            ],
+            options={
+                'ordering': ['-at', '-id'],
+                'indexes': [models.Index(fields=['camera', '-at', '-id'], name='status_change_newest'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='status_change_due')],
+            },
+        ),
     ]

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
+from redis.exceptions import RedisError
 
 from cameras.folders import LONGEST_NAME, slugify_folder
 from cameras.models import Camera, CameraFolder
 from cameras.results import SilenceResult
+from siteadmin.core import heartbeat
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import (
     CameraNotFoundError,
@@ -19,6 +23,7 @@ from siteadmin.core.exceptions import (
     ProcessingError,
     ValidationError,
 )
+from siteadmin.core.pipeline import Step, dispatch
 
 logger = structlog.get_logger(__name__)
 
@@ -121,9 +126,30 @@ def restore_camera(camera_id: str) -> Camera:
     return camera
 
 
+def note_seen(camera_id: str, *, seen_at: datetime | None = None) -> None:
+    """Note that a camera showed itself; where it was offline and is back, the rules are asked."""
+    change_id = Camera.objects.note_seen(camera_id, seen_at=seen_at)
+    if change_id is not None:
+        logger.info("camera_back", camera=camera_id)
+        dispatch(Step.EVALUATE_CAMERA, change_id)
+
+
 def mark_silent_cameras() -> SilenceResult:
-    """Set those cameras offline that have been silent for longer than they may."""
-    return SilenceResult(went_offline=Camera.objects.mark_silent())
+    """Set those cameras offline that have been silent for longer than they may; the rules are asked about each.
+
+    While the folder watcher does not run nobody would hear a camera: silence counts only from its start.
+    """
+    try:
+        life = heartbeat.watcher_life()
+    except (RedisError, OSError) as error:
+        logger.warning("silence_not_judged", error=str(error))
+        return SilenceResult()
+    if life is not None and timezone.now() - life.seen_at > heartbeat.WATCHER_SILENT:
+        return SilenceResult()
+    changes = Camera.objects.mark_silent(since=None if life is None else life.since)
+    for change_id in changes:
+        dispatch(Step.EVALUATE_CAMERA, change_id)
+    return SilenceResult(went_offline=len(changes))
 
 
 def normalize_folder_path(value: str) -> str:

@@ -32,7 +32,7 @@ from cameras.ingest.names import NameFacts, name_as_uploaded, read_name
 from cameras.ingest.stability import Kind, kind_of
 from cameras.models import Camera, Snapshot
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
-from cameras.services.cameras import find_camera, find_or_create_camera
+from cameras.services.cameras import find_camera, find_or_create_camera, note_seen
 from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
@@ -357,7 +357,7 @@ def _note_seen(upload: _Upload) -> None:
     camera = upload.camera
     is_fresh = camera.last_seen_at is not None and timezone.now() - camera.last_seen_at < SEEN_AT_MOST_EVERY
     if upload.seen_at is not None or not is_fresh or camera.status != CameraStatus.ONLINE:
-        Camera.objects.note_seen(camera.pk, seen_at=upload.seen_at)
+        note_seen(camera.pk, seen_at=upload.seen_at)
 
 
 def _note_clock(camera: Camera, stated: datetime | None, *, arrived_at: datetime) -> None:

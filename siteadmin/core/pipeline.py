@@ -33,6 +33,7 @@ class Step(StrEnum):
     ANALYZE = "events.analyze"
     EVALUATE = "alerts.evaluate"
     ANNOUNCE = "alerts.announce"
+    EVALUATE_CAMERA = "alerts.evaluate_camera"
     DELIVER = "alerts.deliver"
     ESCALATE = "alerts.escalate"
 

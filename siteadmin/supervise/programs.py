@@ -67,7 +67,8 @@ def programs_of(site: Site) -> list[Program]:
         Program(
             name="notifier",
             command=[
-                *worker, "-Q", "evaluate,announce,deliver,escalate,celery", "--pool=threads", "--concurrency=16",
+                *worker, "-Q", "evaluate,evaluate_camera,announce,deliver,escalate,celery", "--pool=threads",
+                "--concurrency=16",
                 "-n", "notifier@%h",
             ],
             stop_seconds=WORKER_STOP_SECONDS,

@@ -17,6 +17,7 @@ NIGHT = {"days": ["monday", "friday"], "start": "22:00", "end": "06:00", "timezo
 PLAIN = {
     "name": "All",
     "severity": "high",
+    "trigger": "event",
     "enabled": "on",
     "cooldown_seconds": "300",
     "dedup_key_template": "{camera_id}:{rule_id}",

@@ -41,6 +41,7 @@ class TestRead:
             "rule": alert.rule_id,
             "rule_name": "All",
             "camera": alert.camera_id,
+            "trigger": "event",
             "severity": "high",
             "status": "pending",
             "dedup_key": alert.dedup_key,

@@ -106,7 +106,7 @@ class TestCreate:
             ({"cooldown_seconds": 30 * 86_400 + 1}, "cooldown_seconds"),
             ({"cooldown_seconds": 1.5}, "cooldown_seconds"),
             ({"modes": ["away"]}, "modes.0"),
-            ({"trigger": "camera_offline"}, "trigger"),
+            ({"trigger": "full_moon"}, "trigger"),
         ],
     )
     def test_what_cannot_be_used_is_refused_by_field(

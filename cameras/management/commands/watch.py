@@ -12,6 +12,9 @@ from django.core.management.base import BaseCommand
 from cameras.ingest.watcher import Watcher
 from cameras.results import IntakeResult
 from cameras.services import accept_upload
+from siteadmin.core import heartbeat
+
+MOST_SUFFIXES = 20
 
 
 class Command(BaseCommand):
@@ -24,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""
-        watcher = Watcher(settings.CAMERA_ROOT, accept=_accept, stable=settings.FILE_STABLE)
+        watcher = Watcher(settings.CAMERA_ROOT, accept=_accept, stable=settings.FILE_STABLE, alive=_alive)
         if options["once"]:
             watcher.run_once()
             counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(watcher.counts.items()))
@@ -34,6 +37,10 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         watcher.run(stop)
+
+
+def _alive(watcher: Watcher) -> None:
+    heartbeat.note_watcher(left=dict(watcher.left.most_common(MOST_SUFFIXES)))
 
 
 def _accept(path: Path, final: bool) -> IntakeResult:  # noqa: FBT001 - the watcher's form
