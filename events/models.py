@@ -108,6 +108,13 @@ class Event(Claimable):
                 name="event_unreviewed",
             ),
             models.Index(fields=["risk_level", "-started_at", "-id"], condition=VISIBLE, name="event_level_newest"),
+            # Lists by score.
+            models.Index(
+                models.F("risk_score").desc(nulls_last=True),
+                models.F("id").desc(),
+                condition=VISIBLE,
+                name="event_riskiest",
+            ),
             # Closing looks at open events alone.
             models.Index(fields=["last_arrival_at"], condition=VISIBLE & Q(state=EventState.OPEN), name="event_open"),
             # Retention walks by a camera's arrivals.

@@ -34,6 +34,7 @@ from siteadmin.core.exceptions import (
     AuthorizationError,
     CameraNotFoundError,
     InvalidInputError,
+    LengthRequiredError,
     MediaNotFoundError,
     SnapshotNotFoundError,
     ZoneNotFoundError,
@@ -112,6 +113,11 @@ class ZoneViewSet(CrudViewSet[Zone]):
     camera_lookup = "camera_id"
     ordering_fields = ("priority", "name")
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Say that there is no such camera before anything is read of the body."""
+        super().initial(request, *args, **kwargs)
+        _ = self.camera
+
     @cached_property
     def camera(self) -> Camera:
         """The camera of the address, if it may be seen."""
@@ -142,12 +148,15 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
     parser_classes = [MultiPartParser, RawImageParser]
     camera_lookup = "camera_id"
     required_roles: ClassVar = {"create": Role.UPLOADER}
+    unrecorded_actions = ("create",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what is too large before it is read."""
         length = request.META.get("CONTENT_LENGTH") or ""
         if length.isdigit():
             refuse_too_large(int(length) - FORM_OVERHEAD)
+        elif request.method == "POST" and "HTTP_TRANSFER_ENCODING" in request.META:
+            raise LengthRequiredError
         super().initial(request, *args, **kwargs)
 
     @extend_schema(
@@ -186,7 +195,7 @@ class SnapshotViewSet(ReadViewSet[Snapshot]):
     filterset_class = SnapshotFilter
     not_found = SnapshotNotFoundError
     camera_lookup = "camera_id"
-    ordering_fields = ("captured_at", "received_at")
+    ordering_fields = ("captured_at",)
     required_roles: ClassVar = {"image": Role.VIEWER}
 
     def get_rows(self) -> QuerySet[Snapshot]:

@@ -220,7 +220,18 @@ def _remove(path: Path, taken: os.stat_result) -> None:
         logger.warning("original_not_removed", path=str(path), error=str(error))
 
 
+class _FileGoneError(Exception):
+    """The file that was stored, or there already, has been removed since."""
+
+
 def _take_in(upload: _Upload) -> IntakeResult:
+    try:
+        return _take_in_once(upload)
+    except _FileGoneError:
+        return _take_in_once(upload)
+
+
+def _take_in_once(upload: _Upload) -> IntakeResult:
     if kind_of(upload.name) is Kind.CLIP:
         with tempfile.TemporaryFile() as copy:
             copy.write(upload.data)
@@ -339,6 +350,8 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
     try:
         with transaction.atomic():
             Snapshot.objects.insert(snapshot)
+            if not media.exists(Snapshot.objects.hold_file(snapshot.file)):
+                raise _FileGoneError  # retention took it between our look and our row
             _note_seen(upload)
             _note_clock(camera, stated, arrived_at=arrived_at)
             if snapshot.state == SnapshotState.RECEIVED:

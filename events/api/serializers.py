@@ -203,7 +203,7 @@ class BulkDetectionsSerializer(StrictSerializer):
     """Up to 1000 detections; each is judged on its own."""
 
     detections = serializers.ListField(
-        child=serializers.JSONField(), allow_empty=False, min_length=1, max_length=MOST_AT_ONCE
+        child=serializers.JSONField(allow_null=True), allow_empty=False, min_length=1, max_length=MOST_AT_ONCE
     )
 
 

@@ -70,7 +70,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
     filterset_class = EventFilter
     not_found = EventNotFoundError
     camera_lookup = "camera_id"
-    ordering_fields = ("started_at", "ended_at", "risk_score")
+    ordering_fields = ("started_at", "risk_score")
     query_parameters: ClassVar = {
         "image": {"annotated", "width"},
         "detections": ListPagination.parameters,
@@ -195,9 +195,10 @@ class DetectionViewSet(ReadViewSet[Detection]):
     filterset_class = DetectionFilter
     not_found = DetectionNotFoundError
     camera_lookup = "camera_id"
-    ordering_fields = ("detected_at", "confidence")
+    ordering_fields = ("detected_at",)
     query_parameters: ClassVar = {"image": {"width"}}
     required_roles: ClassVar = {"image": Role.VIEWER, "bulk": Role.UPLOADER}
+    unrecorded_actions = ("bulk",)
 
     def get_rows(self) -> QuerySet[Detection]:
         """Give what belongs to nothing that was deleted."""
@@ -242,6 +243,7 @@ class DetectViewSet(BaseViewSet[Detection]):
 
     queryset = Detection.objects.none()
     serializer_class = DetectRequestSerializer
+    unrecorded_actions = ("create",)
 
     def create(self, request: Request) -> Response:
         """Look at a file inside the camera root, or at the one that was sent."""

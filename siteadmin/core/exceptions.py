@@ -194,6 +194,13 @@ class DeadLetterNotFoundError(NotFoundError):
     resource = "dead letter"
 
 
+class AuditEntryNotFoundError(NotFoundError):
+    """No audit entry has this id."""
+
+    default_error_code = "AUDIT_ENTRY_NOT_FOUND"
+    resource = "audit entry"
+
+
 class ModeNotFoundError(NotFoundError):
     """No mode has this id."""
 
@@ -272,6 +279,14 @@ class PayloadTooLargeError(SecurityIntelligenceError):
     default_message = "The upload is too large"
     default_error_code = "PAYLOAD_TOO_LARGE"
     default_status_code = 413
+
+
+class LengthRequiredError(SecurityIntelligenceError):
+    """The body came without saying how long it is (RFC 9110, 15.5.12)."""
+
+    default_message = "Send a Content-Length: a body in chunks cannot be taken"
+    default_error_code = "LENGTH_REQUIRED"
+    default_status_code = 411
 
 
 class RateLimitError(SecurityIntelligenceError):

@@ -96,6 +96,7 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
     exceptions.ModeNotFoundError: _GONE,
+    exceptions.AuditEntryNotFoundError: _GONE,
     exceptions.SilenceNotFoundError: _GONE,
     exceptions.QuietHoursNotFoundError: _GONE,
     exceptions.PromptNotFoundError: ("The name is wrong, or the version was never written.", "Look at /api/prompts."),
@@ -120,6 +121,10 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
         "The `If-Match` header names a state that has passed.",
         "Read it again and send your change with its present `ETag`.",
     ),
+    exceptions.LengthRequiredError: (
+        "The request had `Transfer-Encoding: chunked` and no `Content-Length`.",
+        "Let the client send the length; most do for a file.",
+    ),
     exceptions.PayloadTooLargeError: ("The body or its file is over the limit.", "Send a smaller one."),
     exceptions.RateLimitError: ("Too many requests in a short time.", "Wait as long as `Retry-After` says."),
     exceptions.ExternalServiceError: (_OUTSIDE, _BUSY),
@@ -139,6 +144,30 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
 
 # Problems that no class of ours stands for: status, meaning, cause, cure.
 _OTHER: dict[str, tuple[int, str, str, str]] = {
+    "UNUSABLE_PICTURE": (
+        400,
+        "The upload is no whole picture; it is kept as a failed snapshot.",
+        "It is empty, cut off, too large in pixels, or of a kind that is not supported.",
+        "Look at `detail`, and at the camera's settings; `details` names the snapshot.",
+    ),
+    "INVALID_CHANNEL_CONFIG": (
+        400,
+        "The channel's settings cannot be used.",
+        "A key is missing, unknown or of the wrong form for this kind of channel.",
+        "Correct the keys that `errors` names; the documentation lists them by kind.",
+    ),
+    "DETECTOR_ANSWER_INVALID": (
+        502,
+        "The detector answered something that makes no sense.",
+        "It is another program, another version, or its model is broken.",
+        "Ask it by hand with the same picture, and check DETECTOR_URL and DETECTOR_PROTOCOL.",
+    ),
+    "MODEL_NOT_USABLE": (
+        500,
+        "The detector's model file cannot be used.",
+        "It is missing, damaged, or of a layout that is not supported.",
+        "Look at `detail`, and check ONNX_MODEL.",
+    ),
     "MALFORMED_REQUEST": (
         400,
         "The request could not be read.",

@@ -184,3 +184,40 @@ def test_upload_shows_that_the_camera_is_there(uploader: APIClient) -> None:
     upload(uploader, make_picture(1))
     camera = Camera.objects.get_by_id("gate")
     assert camera is not None and camera.status == "online"
+
+
+@pytest.mark.parametrize("captured_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_clock_in_utc_shows_is_refused(uploader: APIClient, captured_at: str) -> None:
+    answer = upload(uploader, make_picture(1), captured_at=captured_at)
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "captured_at"
+
+
+def test_a_body_in_chunks_is_told_to_send_its_length(uploader: APIClient) -> None:
+    answer = uploader.generic(
+        "POST", "/api/cameras/gate/snapshots", b"", content_type="image/jpeg", HTTP_TRANSFER_ENCODING="chunked"
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (411, "LENGTH_REQUIRED")
+
+
+def test_a_file_that_retention_removes_meanwhile_is_stored_again(
+    uploader: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = []
+    hold = Snapshot.objects.hold_file
+
+    def remove_once(name: str) -> str:
+        if not removed:
+            removed.append(name)
+            media.delete(name)
+        return hold(name)
+
+    monkeypatch.setattr(Snapshot.objects, "hold_file", remove_once)
+
+    answer = upload(uploader, make_picture(1))
+
+    assert answer.status_code == 202
+    assert media.exists(Snapshot.objects.get(pk=answer.json()["id"]).file)
+    assert removed
