@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_keys, workers_on_one_key
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
 from tests.product import ROOT
 
 Figures = dict[str, float | int | str]
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "detector alone, 768x576": built_in_detector,
+    "evaluation, one event against 200 rules": one_event_against_200_rules,
+    "evaluation, 8 workers on one key": workers_on_one_key,
+    "evaluation, 8 workers on 1,000 keys": workers_on_many_keys,
     "picture to webhook, instant detector": picture_to_webhook_instant,
     "picture to webhook, built-in detector": picture_to_webhook_opencv,
 }
