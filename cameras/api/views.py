@@ -148,7 +148,6 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
     parser_classes = [MultiPartParser, RawImageParser]
     camera_lookup = "camera_id"
     required_roles: ClassVar = {"create": Role.UPLOADER}
-    unrecorded_actions = ("create",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what is too large before it is read."""

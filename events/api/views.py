@@ -198,7 +198,6 @@ class DetectionViewSet(ReadViewSet[Detection]):
     ordering_fields = ("detected_at",)
     query_parameters: ClassVar = {"image": {"width"}}
     required_roles: ClassVar = {"image": Role.VIEWER, "bulk": Role.UPLOADER}
-    unrecorded_actions = ("bulk",)
 
     def get_rows(self) -> QuerySet[Detection]:
         """Give what belongs to nothing that was deleted."""
@@ -243,7 +242,6 @@ class DetectViewSet(BaseViewSet[Detection]):
 
     queryset = Detection.objects.none()
     serializer_class = DetectRequestSerializer
-    unrecorded_actions = ("create",)
 
     def create(self, request: Request) -> Response:
         """Look at a file inside the camera root, or at the one that was sent."""

@@ -96,7 +96,6 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
     exceptions.ModeNotFoundError: _GONE,
-    exceptions.AuditEntryNotFoundError: _GONE,
     exceptions.SilenceNotFoundError: _GONE,
     exceptions.QuietHoursNotFoundError: _GONE,
     exceptions.PromptNotFoundError: ("The name is wrong, or the version was never written.", "Look at /api/prompts."),

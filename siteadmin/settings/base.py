@@ -31,11 +31,10 @@ VAR.mkdir(parents=True, exist_ok=True)
 PORT = env.integer("PORT", default=8000, minimum=1, maximum=65535)
 BIND = env.text("BIND", "127.0.0.1")
 DEBUG = env.boolean("DEBUG", default=False)
-SITE_URL = env.url("SITE_URL", default=f"http://localhost:{PORT}", schemes=("http", "https"))
+SITE_URL = env.url("SITE_URL", default=f"http://localhost:{PORT}", schemes=("http", "https"), is_origin=True)
 IS_HTTPS = SITE_URL.startswith("https://")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or list(
-    dict.fromkeys([urlsplit(SITE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"])
-)
+OWN_HOSTS = [urlsplit(SITE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = list(dict.fromkeys([*OWN_HOSTS, *env.words("ALLOWED_HOSTS")]))
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 
@@ -60,7 +59,7 @@ SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 
 try:
     DATABASE_URL = env.text("DATABASE_URL") or embedded.ensure_postgres(VAR)
-    REDIS_URL = env.text("REDIS_URL") or embedded.ensure_redis(VAR)
+    REDIS_URL = env.url("REDIS_URL", default="", schemes=("redis", "rediss")) or embedded.ensure_redis(VAR)
 except embedded.EmbeddedError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -138,7 +137,7 @@ OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 DETECTOR = env.text("DETECTOR", "opencv")
 DETECTOR_URL = env.url("DETECTOR_URL", default="", schemes=("http", "https"))
 DETECTOR_PROTOCOL = env.choice("DETECTOR_PROTOCOL", default="deepstack", choices=("deepstack", "json"))
-DETECTOR_TIMEOUT = env.seconds("DETECTOR_TIMEOUT_SECONDS", default=10, minimum=0.1, maximum=60)
+DETECTOR_TIMEOUT = env.seconds("DETECTOR_TIMEOUT_SECONDS", default=10, minimum=0.1, maximum=18)
 ONNX_MODEL = env.optional_path("ONNX_MODEL")
 ONNX_LABELS = env.optional_path("ONNX_LABELS")
 ONNX_DEVICE = env.choice("ONNX_DEVICE", default="cpu", choices=("cpu", "cuda"))
