@@ -151,7 +151,7 @@ def test_redis_comes_back_at_the_same_url_when_its_data_is_deleted(empty_var: Pa
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's own call
 def test_celery_takes_the_url_as_broker_and_result_backend(empty_var: Path) -> None:
     url = embedded.ensure_redis(empty_var)
-    app = Celery("probe", broker=url, backend=url)
+    app = Celery("probe", broker=url, backend=url, set_as_current=False)
 
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1)
