@@ -174,16 +174,19 @@ ARGUMENTS = st.one_of(
 def test_any_commands_leave_the_server_standing(
     server: Any, password: str, home: Path, commands: list[tuple[str, str]], noise: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.address[1]), timeout=5) as raw:
-        with contextlib.suppress(ConnectionError):  # it may hang up on nonsense before it has heard all of it
-            raw.sendall(f"USER gate\r\nPASS {password}\r\n".encode())
-            for verb, argument in commands:
-                if verb != "PASS":  # a wrong one costs its time
-                    raw.sendall(f"{verb} {argument}\r\n".encode("utf-8", "surrogatepass"))
-            raw.sendall(noise + b"\r\nQUIT\r\n")
-            raw.shutdown(socket.SHUT_WR)
-            while raw.recv(65536):
-                pass
+    # It may hang up on nonsense before it has heard all of it.
+    with (
+        contextlib.suppress(ConnectionError),
+        socket.create_connection(("127.0.0.1", server.address[1]), timeout=5) as raw,
+    ):
+        raw.sendall(f"USER gate\r\nPASS {password}\r\n".encode())
+        for verb, argument in commands:
+            if verb != "PASS":  # a wrong one costs its time
+                raw.sendall(f"{verb} {argument}\r\n".encode("utf-8", "surrogatepass"))
+        raw.sendall(noise + b"\r\nQUIT\r\n")
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(65536):
+            pass
     with socket.create_connection(("127.0.0.1", server.address[1]), timeout=5) as again:
         assert again.recv(100).startswith(b"220")
     assert not [path for path in home.parent.parent.rglob("*") if path.is_file() and not path.is_relative_to(home)]
