@@ -114,14 +114,14 @@ class TestDetector:
         client = Client()
         client.force_login(UserFactory(is_superuser=True))
 
-        page = client.get(f"/admin/cameras/camera/{CameraFactory().pk}/change/").content.decode()
+        page = client.get(f"/admin/cameras/camera/{CameraFactory(id='gate').pk}/change/").content.decode()
 
         assert 'value="onnx"' in page
         assert 'value="http"' not in page
 
     def test_the_form_saves_it(self, settings: Any) -> None:
         settings.ONNX_MODEL = "/models/yolo.onnx"
-        camera = CameraFactory(detector="")
+        camera = CameraFactory(id="gate", detector="")
         client = Client()
         client.force_login(UserFactory(is_superuser=True))
         inlines = {

@@ -169,8 +169,8 @@ class TestApi:
 
         assert client.get(URL).json()["results"] == []
         assert client.get(VERSIONS).status_code == 404
-        assert client.post(VERSIONS, {"text": "A {event}", "expected_version": 1}).status_code == 403
-        assert client.post(f"{URL}/analyze/preview", {"event": 1}).status_code == 403
+        assert client.post(VERSIONS, {"text": "A {event}", "expected_version": 1}).status_code == 404
+        assert client.post(f"{URL}/analyze/preview", {"event": 1}).status_code == 404
 
 
 @pytest.mark.django_db
