@@ -160,7 +160,12 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
         body = show_preview(rule, said.validated_data, channel_ids=rule.channel_ids, camera_ids=self.access.camera_ids)
         return Response(body)
 
-    @extend_schema(request=NewRulePreviewSerializer, responses=PreviewResultSerializer, filters=False)
+    @extend_schema(
+        operation_id="alert_rules_preview_new",
+        request=NewRulePreviewSerializer,
+        responses=PreviewResultSerializer,
+        filters=False,
+    )
     @action(detail=False, methods=["post"], url_path="preview", url_name="preview-new")
     def preview_new(self, request: Request) -> Response:
         """The same for a rule that is not saved: its fields, and the events."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -74,6 +74,7 @@ class SilenceFilter(StrictFilterSet):
 
     state = MultiValueFilter(choices=STATES, method="in_state")
 
+    @extend_schema_field({"type": "string", "enum": [value for value, _ in STATES]})
     def in_state(self, rows: Any, name: str, values: list[str]) -> Any:
         """Keep those in these states."""
         return rows.in_state(values) if values else rows

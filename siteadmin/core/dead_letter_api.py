@@ -151,7 +151,12 @@ class DeadLetterViewSet(ReadViewSet[DeadLetter]):
         said.is_valid(raise_exception=True)
         return self._one(discard_letter, request, **said.validated_data)
 
-    @extend_schema(request=PickSerializer, responses={207: BulkLetterAnswerSerializer}, filters=False)
+    @extend_schema(
+        operation_id="dead_letters_requeue_many",
+        request=PickSerializer,
+        responses={207: BulkLetterAnswerSerializer},
+        filters=False,
+    )
     @action(detail=False, methods=["post"], url_path="requeue", url_name="requeue-many")
     def requeue_many(self, request: Request) -> Response:
         """Let the work of many letters be done again; each is answered on its own."""
@@ -159,7 +164,12 @@ class DeadLetterViewSet(ReadViewSet[DeadLetter]):
         said.is_valid(raise_exception=True)
         return self._many(requeue_letter, request, said.picked())
 
-    @extend_schema(request=PickAndReasonSerializer, responses={207: BulkLetterAnswerSerializer}, filters=False)
+    @extend_schema(
+        operation_id="dead_letters_discard_many",
+        request=PickAndReasonSerializer,
+        responses={207: BulkLetterAnswerSerializer},
+        filters=False,
+    )
     @action(detail=False, methods=["post"], url_path="discard", url_name="discard-many")
     def discard_many(self, request: Request) -> Response:
         """Let the work of many letters go; each is answered on its own."""

@@ -16,6 +16,7 @@ from siteadmin.settings.logs import logging_config
 from siteadmin.settings.look import UNFOLD as UNFOLD
 from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES
 from siteadmin.settings.mail import parse_email_url
+from siteadmin.settings.openapi import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from siteadmin.settings.services import ENRICHERS_TAKE, EnricherSettings, parse_enrichers
 
 django_stubs_ext.monkeypatch()
@@ -291,20 +292,6 @@ REST_FRAMEWORK = {
     "COERCE_DECIMAL_TO_STRING": False,
     "DATETIME_FORMAT": "iso-8601",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "siteadmin",
-    "DESCRIPTION": "Uploaded camera pictures, what is on them, the events they make and who was told.",
-    "VERSION": "0.1.0",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "PREPROCESSING_HOOKS": ["siteadmin.core.schema.strip_slashes"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
-    # Risk levels and severities are the same four words.
-    "ENUM_NAME_OVERRIDES": {"LevelEnum": "events.choices.RiskLevel"},
 }
 CSRF_FAILURE_VIEW = "siteadmin.core.error_views.csrf_failure"
 CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the kernel knows no camera
