@@ -15,12 +15,15 @@ from typing import Any
 from django.conf import settings
 
 from alerts.channels.base import (
+    MASK,
+    MASK_IN_URL,
     ChannelError,
     Config,
     ConfigError,
     Message,
     Sent,
     address_problem,
+    mask_query,
     refuse_secret,
     refuse_unknown_keys,
 )
@@ -49,12 +52,14 @@ class AppriseTransport:
         """Let Apprise check the URL; the shown one keeps the old one."""
         refuse_unknown_keys(config, known={"url"})
         url = config.get("url")
-        if old is not None and url == old["shown"]:
+        if old is not None and url == self.mask(old)["url"]:
             return old
         if not isinstance(url, str) or not url:
             raise ConfigError({"config.url": "This field is required"})
         if len(url) > LONGEST_URL or not url.isprintable():
             raise ConfigError({"config.url": f"Takes a URL of up to {LONGEST_URL} signs without control characters"})
+        if MASK in url:
+            raise ConfigError({"config.url": MASK_IN_URL})
         try:
             answer = _ask({"do": "check", "url": url}, deadline=CHECK_DEADLINE)
         except ChildError as error:
@@ -65,8 +70,8 @@ class AppriseTransport:
         return {"url": url, "shown": answer["shown"]}
 
     def mask(self, config: Config) -> Config:
-        """Show the URL as Apprise masks it."""
-        return {"url": config["shown"]}
+        """Show the URL as Apprise masks it, which leaves headers and parameters in its query."""
+        return {"url": mask_query(config["shown"])}
 
     def make_secret(self, given: str) -> str:
         """There is no secret beside the URL."""

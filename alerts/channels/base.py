@@ -14,6 +14,7 @@ from siteadmin.core.exceptions import ValidationError
 
 MASK = "***"
 """Stands for a value that is set and not shown; sent back, it keeps the value."""
+MASK_IN_URL = f"{MASK} stands for a value that is kept while the URL stays as it is; enter the whole URL"
 
 LONGEST_FIELD = 200
 Config = dict[str, Any]
@@ -110,6 +111,13 @@ def address_problem(host: str) -> str:
     except ValueError:
         return ""
     return ""
+
+
+def mask_query(url: str) -> str:
+    """Give the URL with every value of its query masked, any of which may be a token."""
+    head, mark, query = url.partition("#")[0].partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return head + mark + "&".join(f"{name}={MASK}" if equals else MASK for name, equals, _ in pairs if name or equals)
 
 
 def refuse_unknown_keys(config: Config, *, known: set[str]) -> None:

@@ -19,12 +19,14 @@ from django.utils import timezone
 
 from alerts.channels.base import (
     MASK,
+    MASK_IN_URL,
     ChannelError,
     Config,
     ConfigError,
     Message,
     Sent,
     address_problem,
+    mask_query,
     refuse_unknown_keys,
 )
 from alerts.results import Notice
@@ -93,7 +95,7 @@ class WebhookTransport:
         return {"url": url, "headers": headers}
 
     def mask(self, config: Config) -> Config:
-        """Hide a password in the URL, and the values of all headers, any of which may be a token."""
+        """Hide a password and the query's values in the URL, and the values of all headers: any may be a token."""
         return {"url": mask_credentials(config["url"]), "headers": dict.fromkeys(config["headers"], MASK)}
 
     def make_secret(self, given: str) -> str:
@@ -170,7 +172,8 @@ def parse_retry_after(text: str | None, *, now: datetime) -> timedelta | None:
 
 
 def mask_credentials(url: str) -> str:
-    """Give the URL with the password, or a user name that stands alone, masked."""
+    """Give the URL with the password, or a user name that stands alone, and the query's values masked."""
+    url = mask_query(url)
     parts = urlsplit(url)
     user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
     if "@" not in parts.netloc:
@@ -212,6 +215,8 @@ def _url_problem(url: Any) -> str:
         return "This field is required"
     if len(url) > LONGEST_URL or " " in url or not url.isprintable():
         return f"Takes a URL of up to {LONGEST_URL} signs without spaces or control characters"
+    if MASK in url:
+        return MASK_IN_URL
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -25,7 +25,7 @@ from alerts.services.channels import (
 )
 from tests.alerts.telling import SECRET, deliver_now, delivery_to, letters, webhook_to
 from tests.factories import AlertFactory, CameraFactory, EventFactory
-from tests.fakes.http_server import HttpServer
+from tests.fakes.http_server import Answer, HttpServer
 
 pytestmark = pytest.mark.django_db
 CONFIG = {"url": "https://me:geheim@example.com/x", "headers": {"Authorization": "Bearer geheim"}}
@@ -160,3 +160,36 @@ def test_every_webhook_body_is_what_the_schema_says(receiver: HttpServer) -> Non
         validator.validate(body)
     with pytest.raises(jsonschema.ValidationError):
         validator.validate({**bodies[1], "type": "channel.test"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("webhook", "http://me:s3cret-a@127.0.0.1:{port}/x?token=s3cret-b&s3cret-c"),
+        ("apprise", "json://me:s3cret-a@127.0.0.1:{port}/x?+X-Token=s3cret-b&-key=s3cret-c&:more=s3cret-d"),
+    ],
+)
+def test_no_answer_page_or_log_line_shows_a_secret_of_the_url(
+    receiver: HttpServer, client_as: Any, caplog: pytest.LogCaptureFixture, kind: str, url: str
+) -> None:
+    caplog.set_level("DEBUG")
+    receiver.default = Answer(400)
+    operator, config = client_as("operator"), {"url": url.format(port=receiver.port)}
+
+    made = operator.post("/api/channels", {"name": "Hook", "kind": kind, "config": config}, format="json")
+    channel = Channel.objects.get_by_id(made.data["id"])
+    deliver_now(delivery_to(channel))
+    shown = [
+        made.content,
+        operator.get("/api/channels").content,
+        operator.post(f"/api/channels/{channel.pk}/test").content,
+        operator.get("/api/deliveries").content,
+        operator.get("/api/dead-letters").content,
+        operator.get("/api/system/status").content,
+        operator.get(f"/admin/alerts/channel/{channel.pk}/change/").content,
+        operator.get("/admin/alerts/delivery/").content,
+        caplog.text.encode(),
+    ]
+
+    assert "s3cret-b" in receiver.requests[-1].raw.decode("latin-1"), "it is sent"
+    assert [text for text in shown if b"s3cret" in text] == []

@@ -234,6 +234,33 @@ def test_credentials_are_masked_and_a_masked_value_keeps_the_old_one() -> None:
     assert webhook.validate(shown, old=stored) == stored
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h.example/x?token=geheim&y=1", "https://h.example/x?token=***&y=***"),
+        ("https://h.example/x?geheim", "https://h.example/x?***"),
+        ("https://h.example/x?token=#geheim", "https://h.example/x?token=***"),
+        ("https://h.example/x?a=b=c&&d", "https://h.example/x?a=***&***"),
+        ("https://h.example/x", "https://h.example/x"),
+    ],
+)
+def test_values_of_the_query_are_masked_and_kept(url: str, shown: str) -> None:
+    stored = webhook.validate({"url": url})
+
+    assert webhook.mask(stored)["url"] == shown
+    assert webhook.validate({"url": shown}, old=stored)["url"] == url
+
+
+@pytest.mark.parametrize("url", ["https://h.example/new?token=***", "https://me:***@h.example/new"])
+def test_masked_value_in_another_url_is_refused(url: str) -> None:
+    old = {"url": "https://me:geheim@h.example/x?token=geheim", "headers": {}}
+
+    with pytest.raises(ConfigError) as caught:
+        webhook.validate({"url": url}, old=old)
+
+    assert "enter the whole URL" in caught.value.problems["config.url"]
+
+
 def test_user_name_that_stands_alone_is_taken_for_a_token() -> None:
     assert mask_credentials("https://token@example.com") == "https://***@example.com"
 
