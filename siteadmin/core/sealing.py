@@ -36,6 +36,19 @@ def unseal(sealed: str) -> str:
         raise UnsealError(UNREADABLE) from error
 
 
+def reseal(sealed: str) -> str:
+    """Give the same secret sealed under the current key, unchanged where it is already; raises UnsealError."""
+    try:
+        _box_of((settings.SECRET_KEY,)).decrypt(sealed.encode())
+        return sealed
+    except InvalidToken:
+        pass
+    try:
+        return _box().rotate(sealed.encode()).decode()
+    except (InvalidToken, ValueError) as error:
+        raise UnsealError(UNREADABLE) from error
+
+
 def _box() -> MultiFernet:
     return _box_of((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
 
