@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
@@ -74,9 +73,7 @@ class Event(Claimable):
     )
 
     reviewed = models.BooleanField(default=False)
-    reviewed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    reviewed_by = models.CharField(max_length=200, blank=True, help_text="A user's name, or key:NAME.")
     reviewed_at = models.DateTimeField(null=True, blank=True)
     notes = models.TextField(blank=True)
     kept = models.BooleanField(default=False, help_text="Never removed by retention.")

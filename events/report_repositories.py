@@ -39,13 +39,10 @@ class EventReports:
             rows = rows.filter(Q(started_at__lt=started_at) | Q(started_at=started_at, pk__lt=last))
             rows = rows.filter(started_at__lte=started_at)
         plain = ("id", "started_at", "ended_at", "state", "risk_score", "risk_level", "scored_by", "summary")
-        further = ("reasoning", "object_types", "zones", "detection_count", "reviewed", "reviewed_at", "notes", "kept")
-        renamed = {
-            "camera_of": F("camera_id"),
-            "camera_name": F("camera__name"),
-            "reviewer": F("reviewed_by__username"),
-        }
-        found = list(rows.values(*plain, *further, **renamed)[:limit])
+        further = ("reasoning", "object_types", "zones", "detection_count")
+        decided = ("reviewed", "reviewed_by", "reviewed_at", "notes", "kept")
+        renamed = {"camera_of": F("camera_id"), "camera_name": F("camera__name")}
+        found = list(rows.values(*plain, *further, *decided, **renamed)[:limit])
         for row in found:
-            row["camera"], row["reviewed_by"] = row.pop("camera_of"), row.pop("reviewer")
+            row["camera"], row["reviewed_by"] = row.pop("camera_of"), row["reviewed_by"] or None
         return found

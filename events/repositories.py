@@ -72,14 +72,12 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         return self.select_related("camera")
 
     def for_api(self) -> Self:
-        """Give what people see: visible, of cameras that are not deleted, with the name of who reviewed it."""
-        return self.visible().filter(camera__deleted_at=None).select_related("reviewed_by", "analysis__prompt_version")
+        """Give what people see: visible, of cameras that are not deleted."""
+        return self.visible().filter(camera__deleted_at=None).select_related("analysis__prompt_version")
 
     def deleted_too(self) -> Self:
         """Give the same and what was deleted, which can be restored."""
-        return self.filter(merged_into=None, camera__deleted_at=None).select_related(
-            "reviewed_by", "analysis__prompt_version"
-        )
+        return self.filter(merged_into=None, camera__deleted_at=None).select_related("analysis__prompt_version")
 
     def with_feedback(self) -> Self:
         """Fetch what a person said of it along."""
@@ -133,7 +131,7 @@ class EventRepository(EventReports, _EventRepository["Event"]):
         return self.get_by_id(event_id)
 
     def get_visible(self, event_id: int) -> "Event | None":
-        """Give the event where people see it, with who reviewed it."""
+        """Give the event where people see it."""
         return self.for_api().filter(pk=event_id).first()
 
     def for_preview(
@@ -160,7 +158,7 @@ class EventRepository(EventReports, _EventRepository["Event"]):
         return list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
 
     def change(
-        self, event_ids: Iterable[int], *, changes: Mapping[str, Any], actor_id: int | None, version: int | None = None
+        self, event_ids: Iterable[int], *, changes: Mapping[str, Any], by: str, version: int | None = None
     ) -> int:
         """Write what a person decided where it says anything new, by one statement; the number of changed events.
 
@@ -176,8 +174,8 @@ class EventRepository(EventReports, _EventRepository["Event"]):
         if "reviewed" in changes:
             # Who was first to say so stays, whatever else is changed along.
             same = Q(reviewed=changes["reviewed"])
-            by, at = (actor_id, Now()) if changes["reviewed"] else (None, None)
-            fields["reviewed_by"] = Case(When(same, then=F("reviewed_by")), default=Value(by))
+            reviewer, at = (by, Now()) if changes["reviewed"] else ("", None)
+            fields["reviewed_by"] = Case(When(same, then=F("reviewed_by")), default=Value(reviewer))
             fields["reviewed_at"] = Case(When(same, then=F("reviewed_at")), default=at)
         if "risk_score" in changes:
             news |= ~Q(scored_by=ScoredBy.PERSON)

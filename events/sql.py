@@ -20,7 +20,7 @@ CARRY_OVER = r"""
 UPDATE events_event kept SET
     reviewed = kept.reviewed OR gone.reviewed,
     reviewed_at = COALESCE(kept.reviewed_at, gone.reviewed_at),
-    reviewed_by_id = CASE WHEN kept.reviewed THEN kept.reviewed_by_id ELSE gone.reviewed_by_id END,
+    reviewed_by = CASE WHEN kept.reviewed THEN kept.reviewed_by ELSE gone.reviewed_by END,
     kept = kept.kept OR gone.kept,
     notes = concat_ws(E'\n\n', NULLIF(kept.notes, ''), NULLIF(gone.notes, '')),
     risk_score = CASE WHEN kept.scored_by <> 'person' AND gone.person_score IS NOT NULL
@@ -31,7 +31,7 @@ UPDATE events_event kept SET
     version = kept.version + gone.changes
 FROM (
     SELECT pair.kept AS id, bool_or(e.reviewed) AS reviewed, min(e.reviewed_at) AS reviewed_at,
-           min(e.reviewed_by_id) AS reviewed_by_id, bool_or(e.kept) AS kept,
+           max(e.reviewed_by) AS reviewed_by, bool_or(e.kept) AS kept,
            string_agg(NULLIF(e.notes, ''), E'\n\n' ORDER BY e.started_at, e.id) AS notes,
            max(e.risk_score) FILTER (WHERE e.scored_by = 'person') AS person_score,
            max(e.reasoning) FILTER (WHERE e.scored_by = 'person') AS person_reasoning,

@@ -18,7 +18,7 @@ from siteadmin.core.filters import InstantFilter, MultiIdFilter, MultiValueFilte
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, WhoField
 from siteadmin.core.viewsets import ReadViewSet
 
 MOST_AT_ONCE = 1000
@@ -29,10 +29,9 @@ class AlertSerializer(StrictModelSerializer[Alert]):
     """An alert; the pipeline writes it, people acknowledge or dismiss it."""
 
     matched_conditions = serializers.ListField(child=serializers.CharField(), read_only=True)
-    acknowledged_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
-    dismissed_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
-
-    snoozed_by = serializers.CharField(read_only=True, allow_null=True, help_text="A user, or key:NAME.")
+    acknowledged_by = WhoField()
+    dismissed_by = WhoField()
+    snoozed_by = WhoField()
 
     class Meta:
         model = Alert
@@ -62,12 +61,6 @@ class AlertSerializer(StrictModelSerializer[Alert]):
             "version",
         ]
         read_only_fields = fields
-
-    def to_representation(self, alert: Alert) -> dict[str, Any]:
-        """Give nobody as null."""
-        shown = super().to_representation(alert)
-        people = ("acknowledged_by", "dismissed_by", "snoozed_by")
-        return shown | {name: shown[name] or None for name in people if name in shown}
 
 
 class AlertActionSerializer(StrictSerializer):

@@ -11,7 +11,7 @@ from events.choices import RiskLevel
 from events.models import Analysis, Detection, Event
 from events.services.bulk import ExternalDetection
 from siteadmin.core.filters import LARGEST_ID, parse_instant
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, WhoField
 
 MOST_AT_ONCE = 1000
 """Items of one bulk request."""
@@ -53,7 +53,7 @@ class EventSerializer(StrictModelSerializer[Event]):
     risk_level = serializers.ChoiceField(choices=RiskLevel.choices, read_only=True, allow_null=True)
     zones = serializers.ListField(child=serializers.IntegerField(), read_only=True)
     object_types = serializers.ListField(child=serializers.CharField(), read_only=True)
-    reviewed_by: Any = serializers.SlugRelatedField(slug_field="username", read_only=True, allow_null=True)
+    reviewed_by = WhoField()
     notes = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTES, required=False)
     version = serializers.IntegerField(min_value=1, required=False)
     analysis = serializers.SerializerMethodField(help_text="Null where no analyzer was, or is to be, asked.")

@@ -16,11 +16,10 @@ EDITABLE = ("reviewed", "notes", "kept", "risk_score")
 
 
 class Actor(Protocol):
-    """Who decides: a member of staff, or a key, which has no row among the users."""
+    """Who decides: a member of staff or an API key."""
 
-    @property
-    def pk(self) -> int | None:
-        """The user's id, None for a key."""
+    def get_username(self) -> str:
+        """Give the name under which the decision is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def update_event(
     """
     _check_names(changes)
     with transaction.atomic():
-        changed = Event.objects.change([event_id], changes=changes, actor_id=actor.pk, version=expected_version)
+        changed = Event.objects.change([event_id], changes=changes, by=actor.get_username(), version=expected_version)
         event = _get_visible(event_id)
         if not changed and expected_version not in (None, event.version):
             raise _conflict(event)
@@ -80,7 +79,7 @@ def update_events(
     _check_names(changes)
     with transaction.atomic():
         known = Event.objects.lock_visible(set(event_ids), camera_ids=camera_ids)
-        Event.objects.change(known, changes=changes, actor_id=actor.pk)
+        Event.objects.change(known, changes=changes, by=actor.get_username())
         if "risk_score" in changes:
             for event_id in known:
                 dispatch(Step.EVALUATE, event_id)

@@ -39,6 +39,17 @@ class _StrictFields(serializers.Serializer[Any]):
             self.fields.pop(name)
 
 
+class WhoField(serializers.CharField):
+    """Who did it, as kept with the row: a user's name, or `key:NAME` of an API key; nobody is null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(read_only=True, allow_null=True, help_text="A user's name, or key:NAME.", **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        """Give the name, or null."""
+        return value or None
+
+
 class StrictSerializer(_StrictFields):
     """Base of all serializers without a model."""
 

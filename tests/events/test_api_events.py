@@ -206,6 +206,16 @@ def test_a_review_by_session_names_the_person(client_as: Any) -> None:
     assert body["reviewed_at"] is not None
 
 
+def test_a_review_by_key_names_the_key(key_client: Any) -> None:
+    event = seen_event()
+    client = key_client("reviewer")
+
+    body = client.patch(f"/api/events/{event.pk}", {"reviewed": True}).json()
+
+    assert body["reviewed_by"] == "key:reviewer of ()"
+    assert client.get("/api/events/export", {"format": "jsonl"}).getvalue().count(b'"reviewed_by": "key:reviewer') == 1
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -15,7 +15,7 @@ from cameras.models import Camera
 from events.choices import EventState
 from events.models import Detection, Event
 from events.services.grouping import assign_to_events
-from tests.factories import NOON, CameraFactory, DetectionFactory, EventFactory, SnapshotFactory, UserFactory
+from tests.factories import NOON, CameraFactory, DetectionFactory, EventFactory, SnapshotFactory
 
 WINDOW, IDLE = timedelta(seconds=90), timedelta(seconds=30)
 
@@ -155,10 +155,9 @@ class TestMerge:
         camera = CameraFactory()
         (first,) = add(camera, seen(camera, 0))
         (second,) = add(camera, seen(camera, 50))
-        somebody = UserFactory()
         Event.objects.filter(pk=first).update(notes="seen before")
         Event.objects.filter(pk=second).update(
-            notes="the postman", reviewed=True, reviewed_by=somebody, kept=True, risk_score=7, scored_by="person",
+            notes="the postman", reviewed=True, reviewed_by="key:phone", kept=True, risk_score=7, scored_by="person",
             reasoning="harmless", version=4,
         )  # fmt: skip
 
@@ -166,7 +165,7 @@ class TestMerge:
 
         event = Event.objects.get(pk=first)
         assert event.notes == "seen before\n\nthe postman"
-        assert (event.reviewed, event.reviewed_by, event.kept) == (True, somebody, True)
+        assert (event.reviewed, event.reviewed_by, event.kept) == (True, "key:phone", True)
         assert (event.risk_score, event.scored_by, event.reasoning) == (7, "person", "harmless")
         assert event.version == 4, "one's changes count on the other"
 
