@@ -124,9 +124,7 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     @extend_schema(request=AlertRuleSerializer, responses=AlertRuleSerializer)
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change a rule by all its required fields; what is left out stays."""
-        serializer = self.get_serializer(self.get_object(), data=request.data)
-        serializer.is_valid(raise_exception=True)
-        return Response(self.get_serializer(self.perform_update(serializer)).data)
+        return self.change(request, partial=False)
 
     def perform_create(self, serializer: BaseSerializer[AlertRule]) -> AlertRule:
         """Make the rule."""

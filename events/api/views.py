@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from events.api.etags import answer_picture, check_precondition, etag_of, is_known
 from events.api.feedback import EventFeedbackMixin
 from events.api.filters import DetectionFilter, EventFilter
 from events.api.parameters import read_annotated, read_width
+from events.api.pictures import answer_picture
 from events.api.reports import EventReportsMixin
 from events.api.serializers import (
     BulkAnswerSerializer,
@@ -44,12 +44,7 @@ from events.services.review import (
     update_events,
 )
 from siteadmin.core.authentication import UPLOAD_AUTHENTICATION
-from siteadmin.core.exceptions import (
-    DetectionNotFoundError,
-    EventNotFoundError,
-    PreconditionFailedError,
-    VersionConflictError,
-)
+from siteadmin.core.exceptions import DetectionNotFoundError, EventNotFoundError
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.problems import problem_of
@@ -59,7 +54,6 @@ from siteadmin.core.viewsets import BaseViewSet, DestroyMixin, PatchMixin, ReadV
 PICTURE = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 WIDTH = OpenApiParameter("width", int, description="Scale the picture down to this many pixels.")
 ANNOTATED = OpenApiParameter("annotated", bool, description="Draw the boxes of what was seen (default: true).")
-IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag that was looked at.")
 
 
 class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], PatchMixin[Event], DestroyMixin[Event]):
@@ -103,51 +97,23 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         rows = Event.objects.for_api()
         return rows.with_picture() if self.action == "image" else rows
 
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Give one event, or 304 where it is known as it is."""
-        event = self.get_object()
-        response = self._answer(event)
-        if is_known(request, response["ETag"]):
-            return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": response["ETag"]})
-        return response
+    def perform_update(self, serializer: BaseSerializer[Event]) -> Event:
+        """Write what a person decided."""
+        assert serializer.instance is not None
+        changes = {name: value for name, value in serializer.validated_data.items() if name in EDITABLE}
+        return update_event(
+            serializer.instance.pk, changes=changes, actor=self.request.user, expected_version=self.expected_version
+        )
 
-    @extend_schema(parameters=[IF_MATCH])
-    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Write what a person decided: 409 for a stale `version`, 412 for a stale `If-Match`."""
-        event = self.get_object()
-        is_conditional = check_precondition(request, version=event.version)
-        serializer = self.get_serializer(event, data=request.data, partial=True)
-        serializer.is_valid(raise_exception=True)
-        values = serializer.validated_data
-        stated = values.get("version")
-        if stated is not None and stated != event.version:
-            raise VersionConflictError(details={"event_id": event.pk, "version": event.version})
-        changes = {name: values[name] for name in EDITABLE if name in values}
-        expected = event.version if is_conditional or stated is not None else None
-        try:
-            changed = update_event(event.pk, changes=changes, actor=request.user, expected_version=expected)
-        except VersionConflictError as conflict:
-            if is_conditional:
-                raise PreconditionFailedError(details=conflict.details) from conflict
-            raise
-        return self._answer(changed)
-
-    @extend_schema(parameters=[IF_MATCH])
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def perform_destroy(self, instance: Event) -> None:
         """Hide the event until it is restored."""
-        event = self.get_object()
-        is_conditional = check_precondition(request, version=event.version)
-        try:
-            delete_event(event.pk, expected_version=event.version if is_conditional else None)
-        except VersionConflictError as conflict:
-            raise PreconditionFailedError(details=conflict.details) from conflict
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        delete_event(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=None, responses=EventSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: str) -> Response:
         """Show a deleted event again."""
-        return self._answer(restore_event(self.get_object().pk))
+        return self.answer(restore_event(self.get_object().pk))
 
     @extend_schema(responses=DetectionSerializer(many=True), filters=False)
     @action(detail=True, serializer_class=DetectionSerializer)
@@ -181,10 +147,6 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         ids = _validated(IdsSerializer(data=request.data))["ids"]
         outcomes = delete_events(ids, camera_ids=self.access.camera_ids)
         return _answer_outcomes(outcomes, done=status.HTTP_204_NO_CONTENT)
-
-    def _answer(self, event: Event) -> Response:
-        body = self.get_serializer(event).data
-        return Response(body, headers={"ETag": etag_of(version=event.version, body=body)})
 
 
 class DetectionViewSet(ReadViewSet[Detection]):

@@ -46,6 +46,10 @@ ALWAYS = {
 }
 ONE = {"404": "There is none, or none to be seen"}
 CHANGING = {"409": "Conflicts with what is stored"}
+STALE = {"412": "Somebody changed it since the state that `If-Match` names"}
+CHANGING_ONE = ("partial_update", "update", "destroy")
+IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag that was looked at.")
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag that is known.")
 WITH_BODY = {"413": "The body is too large", "415": "The body's type is not read here"}
 
 
@@ -59,11 +63,17 @@ class ApiSchema(AutoSchema):
         parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
         if action in PICKING_ACTIONS and hasattr(self.view, "picked_fields"):
             parameters.append(OpenApiParameter("fields", str, description="Fields to give, comma-separated."))
+        if action == "retrieve":
+            parameters.append(IF_NONE_MATCH)
+        if action in CHANGING_ONE:
+            parameters.append(IF_MATCH)
         return parameters
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         # drf-spectacular has no public hook that sees all responses of an operation.
         responses: dict[str, Any] = super()._get_response_bodies(direction)
+        if getattr(self.view, "action", None) == "retrieve":
+            responses.setdefault("304", {"description": "It is known as it is"})
         for status, text in self._problems().items():
             responses.setdefault(
                 status,
@@ -80,6 +90,8 @@ class ApiSchema(AutoSchema):
             problems |= ONE
         if self.method in ("POST", "PATCH", "PUT", "DELETE"):
             problems |= CHANGING
+        if getattr(self.view, "action", None) in CHANGING_ONE:
+            problems |= STALE
         if self.method in ("POST", "PATCH", "PUT"):
             problems |= WITH_BODY
         return dict(sorted(problems.items()))

@@ -1,6 +1,7 @@
 """Viewsets of the API: roles, cameras, parameters and ids are looked after here, so a view is a few lines."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ListSerializer
 from rest_framework.viewsets import GenericViewSet
 
+from siteadmin.core.etags import answer_one, read_expectation
 from siteadmin.core.exceptions import CameraNotFoundError, InvalidInputError, NotFoundError
 from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.pagination import ListPagination
@@ -155,6 +157,10 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
                 inner.pick(picked)
         return serializer
 
+    def answer(self, row: M) -> Response:
+        """Answer with this row and its ETag, or 304 where whoever reads has it as it is."""
+        return answer_one(self.request, self.get_serializer(row).data, version=getattr(row, "version", None))
+
     def picked_fields(self) -> list[str] | None:
         """Give the names in `fields`, or None where all are wanted."""
         if self.action not in PICKING_ACTIONS or getattr(self, "swagger_fake_view", False):
@@ -183,8 +189,27 @@ class RetrieveMixin(BaseViewSet[M]):
     """GET on one."""
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Give one."""
-        return Response(self.get_serializer(self.get_object()).data)
+        """Give one, or 304 where it is known as it is."""
+        return self.answer(self.get_object())
+
+
+class ChangeMixin(BaseViewSet[M]):
+    """What changing one row takes: nobody overwrites what they have not seen."""
+
+    expected_version: int | None = None
+    """The `version` that the row must still have when the service changes it; None: any."""
+
+    @contextmanager
+    def expecting(self, row: M, *, stated: int | None = None) -> Iterator[None]:
+        """Hold a change to what it was made on: 409 for a stale `version` in the body, 412 for a stale `If-Match`."""
+        version = getattr(row, "version", None)
+        if version is None:
+            yield
+            return
+        expectation = read_expectation(self.request, version=version, stated=stated)
+        self.expected_version = expectation.version
+        with expectation.refusing():
+            yield
 
 
 class CreateMixin(BaseViewSet[M]):
@@ -202,26 +227,36 @@ class CreateMixin(BaseViewSet[M]):
         return serializer.save()
 
 
-class PatchMixin(BaseViewSet[M]):
+class PatchMixin(ChangeMixin[M]):
     """PATCH on one."""
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change the fields that were sent."""
-        serializer = self.get_serializer(self.get_object(), data=request.data, partial=True)
+        """Change the fields that were sent; 409 for a stale `version`, 412 for a stale `If-Match`."""
+        return self.change(request, partial=True)
+
+    def change(self, request: Request, *, partial: bool) -> Response:
+        """Check what was sent, write it, and answer with the row as it is then."""
+        row = self.get_object()
+        serializer = self.get_serializer(row, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        return Response(self.get_serializer(self.perform_update(serializer)).data)
+        stated = serializer.validated_data.pop("version", None)
+        with self.expecting(row, stated=stated):
+            changed = self.perform_update(serializer)
+        return self.answer(changed)
 
     def perform_update(self, serializer: BaseSerializer[M]) -> M:
         """Store what was sent and give the stored row; override it to call a service."""
         return serializer.save()
 
 
-class DestroyMixin(BaseViewSet[M]):
+class DestroyMixin(ChangeMixin[M]):
     """DELETE on one."""
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Delete one."""
-        self.perform_destroy(self.get_object())
+        """Delete one; 412 for a stale `If-Match`."""
+        row = self.get_object()
+        with self.expecting(row):
+            self.perform_destroy(row)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def perform_destroy(self, instance: M) -> None:
