@@ -5,6 +5,8 @@ import os
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
+from siteadmin.core import correlation as correlation  # connects itself to every message and task
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteadmin.settings.production")
 
 TRANSPORT_ALIASES["redis"] = "siteadmin.core.broker:Transport"

@@ -64,13 +64,14 @@ class Product:
         """Make an API key of this role."""
         return self.manage("create_api_key", f"test-{role}-{os.urandom(4).hex()}", "--role", role).splitlines()[-1]
 
-    def request(self, method: str, path: str, *, key: str, body: Any = None) -> tuple[int, Any]:
-        """Ask the API over HTTP; give the status and the JSON."""
+    def request(self, method: str, path: str, *, key: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Ask the API over HTTP; give the status and the JSON. A body of bytes is sent as it is."""
         request = urllib.request.Request(  # noqa: S310 - always http to loopback
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            data=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            | {name.replace("_", "-"): value for name, value in headers.items()},
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
@@ -90,6 +91,11 @@ class Product:
                 return []
 
         return wait_until(ask, timeout=30)[0]
+
+    def log_lines(self, **fields: Any) -> list[dict[str, Any]]:
+        """Give the log's lines, which are JSON, that say all of this."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if all(line.get(name) == value for name, value in fields.items())]
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Give the product's processes whose command line has all these words."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import time
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,9 +11,12 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
 
 from siteadmin.core.error_views import answer, is_api, problem_response
 from siteadmin.core.problems import status_problem
+
+logger = structlog.get_logger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -41,10 +45,33 @@ class RequestIdMiddleware:
         request_id = sent if SANE_REQUEST_ID.match(sent) else uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]  # Django's way to hang things on a request
         structlog.contextvars.clear_contextvars()
+        started = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self.get_response(request)
+            log_request(request, response, seconds=time.monotonic() - started)
         response["X-Request-ID"] = request_id
         return response
+
+
+def log_request(request: HttpRequest, response: HttpResponseBase, *, seconds: float) -> None:
+    """Leave a line of the request, as LOG_REQUESTS says: of all, of errors, or of none."""
+    wanted = settings.LOG_REQUESTS
+    if wanted == "none" or (wanted == "errors" and response.status_code < HTTPStatus.BAD_REQUEST):
+        return
+    match = request.resolver_match
+    is_secret = match is not None and "token" in match.kwargs  # whoever has such an address may act by it
+    user = request.__dict__.get("user")
+    if isinstance(user, SimpleLazyObject):  # nobody is looked up for the sake of a line
+        user = getattr(request, "_cached_user", None)
+    logger.info(
+        "request",
+        method=request.method,
+        path=match.route if match is not None and is_secret else request.path,
+        status=response.status_code,
+        duration_ms=round(seconds * 1000, 1),
+        client=request.META.get("REMOTE_ADDR", ""),
+        user="" if user is None else user.get_username(),
+    )
 
 
 class TrustedProxyMiddleware:

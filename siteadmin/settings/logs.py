@@ -1,12 +1,18 @@
 """Log lines: structlog for our own and for the standard library's, one line each, to standard error."""
 
 import logging.config
+import sys
 
 import structlog
 
+LOG_FORMATS = ("auto", "json", "text")
+"""`auto`: text for a person at a terminal, JSON for whatever else collects the lines."""
+LOG_REQUESTS = ("none", "errors", "all")
+QUIET = ("PIL", "watchdog", "httpcore", "celery.worker.strategy", "celery.app.trace", "urllib3")
 
-def logging_config(*, debug: bool) -> None:
-    """Send all loggers through structlog: readable on a terminal, the same fields everywhere."""
+
+def logging_config(*, debug: bool, log_format: str) -> None:
+    """Send all loggers through structlog: the same fields everywhere, as JSON or to be read."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -19,6 +25,7 @@ def logging_config(*, debug: bool) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     logging.config.dictConfig(
         {
             "version": 1,
@@ -29,23 +36,23 @@ def logging_config(*, debug: bool) -> None:
                     "foreign_pre_chain": shared,
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        # Plain: the pretty form prints every frame's variables, secrets among them.
-                        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+                        *(_json_processors() if as_json else _text_processors()),
                     ],
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": "DEBUG" if debug else "INFO"},
-            "loggers": {
-                name: {"level": "WARNING"}
-                for name in (
-                    "PIL",
-                    "watchdog",
-                    "httpcore",
-                    "celery.worker.strategy",
-                    "celery.app.trace",
-                    "urllib3",
-                )
-            },
+            "loggers": {name: {"level": "WARNING"} for name in QUIET},
         }
     )
+
+
+# Neither form prints the variables of a traceback's frames: secrets are among them.
+
+
+def _json_processors() -> list[structlog.typing.Processor]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+
+
+def _text_processors() -> list[structlog.typing.Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from siteadmin.embedded import EmbeddedError, Ownership, Server, servers
 from siteadmin.embedded.state import run_folder
 from siteadmin.settings.env import ROOT, Env
+from siteadmin.settings.logs import LOG_FORMATS
 from siteadmin.supervise.programs import Site, programs_of
 from siteadmin.supervise.runner import supervise
 
@@ -49,8 +50,18 @@ def main() -> int:
     address = env.text("SITE_URL") or f"http://localhost:{site.port}"
     sys.stdout.write(f"\nsiteadmin is at {address} (Ctrl-C stops it)\n\n")
     sys.stdout.flush()
-    supervise(programs_of(site), folder=run_folder(var), directory=ROOT)
+    as_json = _settle_log_format(env)
+    supervise(programs_of(site), folder=run_folder(var), directory=ROOT, as_json=as_json)
     return 0
+
+
+def _settle_log_format(env: Env) -> bool:
+    """Say to all programs how they log, since none of them sees the terminal; gives whether it is JSON."""
+    chosen = env.choice("LOG_FORMAT", default="auto", choices=LOG_FORMATS)
+    if chosen == "auto":
+        chosen = "text" if sys.stdout.isatty() else "json"
+    os.environ["LOG_FORMAT"] = chosen
+    return chosen == "json"
 
 
 def _make_var(site: Site) -> None:

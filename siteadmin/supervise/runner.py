@@ -4,6 +4,7 @@ It gives up on a program that fails often, waits longer after each failure witho
 children of a killed program behind, and lets all programs live on when it is killed itself.
 """
 
+import json
 import os
 import signal
 import sys
@@ -52,6 +53,8 @@ class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
 class Runner(Supervisor):  # type: ignore[misc]  # supervisor has no types
     """supervisord's loop, with an end to growing waits and every program's lines on our own output."""
 
+    as_json = False
+
     def runforever(self) -> None:
         """Run until told to stop."""
         self._partial: dict[str, bytes] = {}
@@ -74,14 +77,27 @@ class Runner(Supervisor):  # type: ignore[misc]  # supervisor has no types
         *lines, rest = data.split(b"\n")
         if rest:
             self._partial[name] = rest
-        prefix = f"{name:<{NAME_WIDTH}}| ".encode()
+        show = as_json_line if self.as_json else as_text_line
         with suppress(OSError):  # the terminal may be gone
             for line in lines:
-                sys.stdout.buffer.write(prefix + line + b"\n")
+                sys.stdout.buffer.write(show(line, name=name) + b"\n")
             sys.stdout.buffer.flush()
 
 
-def supervise(programs: Sequence[Program], *, folder: Path, directory: Path) -> None:
+def as_text_line(line: bytes, *, name: str) -> bytes:
+    """Put the program's name before its line."""
+    return f"{name:<{NAME_WIDTH}}| ".encode() + line
+
+
+def as_json_line(line: bytes, *, name: str) -> bytes:
+    """Put the program's name into its line; one that is no JSON object becomes the event of one."""
+    start = json.dumps({"process": name}).encode()
+    if line.startswith(b"{") and line.endswith(b"}") and len(line) > 2:
+        return start[:-1] + b", " + line[1:]
+    return json.dumps({"process": name, "event": line.decode(errors="replace")}).encode()
+
+
+def supervise(programs: Sequence[Program], *, folder: Path, directory: Path, as_json: bool = False) -> None:
     """Run these programs until SIGINT, SIGTERM or SIGHUP, restarting each that ends; then stop all, stage by stage."""
     config = folder / "supervisord.conf"
     config.write_text(configuration(programs, folder=folder, directory=directory))
@@ -90,6 +106,7 @@ def supervise(programs: Sequence[Program], *, folder: Path, directory: Path) -> 
     options.first = True
     options.test = False
     runner = Runner(options)
+    runner.as_json = as_json
     with suppress(asyncore.ExitNow):
         runner.main()
     options.close_logger()

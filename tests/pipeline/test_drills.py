@@ -143,3 +143,17 @@ def test_after_every_kill_a_picture_still_reaches_the_receiver(product: Product,
 def test_stopping_leaves_no_process_behind() -> None:
     with running_product(**SETTINGS) as product:
         assert product.stop() == []
+
+
+def test_an_uploads_request_id_is_in_the_log_lines_of_every_step_to_the_delivery(product: Product) -> None:
+    key = product.api_key("operator")
+    camera = {"name": "Yard", "id": "yard", "folder_path": "yard"}
+    assert product.request("POST", "/api/cameras", key=key, body=camera)[0] == 201
+    picture = cv2.imencode(".jpg", draw_picture(FRONT_DOOR, progress=0.5, seed=9))[1].tobytes()
+    headers = {"Content_Type": "image/jpeg", "X_Request_ID": "follow-me"}
+
+    status, body = product.request("POST", "/api/cameras/yard/snapshots", key=key, body=picture, **headers)
+
+    assert status == 202, body
+    told = wait_until(lambda: product.log_lines(event="delivery_attempt", request_id="follow-me"), timeout=30)
+    assert {(line["process"], line["task"]) for line in told} == {("notifier", "alerts.deliver")}
