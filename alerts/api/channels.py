@@ -26,6 +26,7 @@ from siteadmin.core.exceptions import ChannelNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import CrudViewSet
 
 
@@ -134,6 +135,8 @@ class ChannelViewSet(CrudViewSet[Channel]):
     not_found = ChannelNotFoundError
     ordering_fields = ("name", "created_at")
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "test", "rotate_secret"), Role.OPERATOR)
+
+    throttle_scopes: ClassVar = {"test": Scope.TESTS}
 
     def get_rows(self) -> QuerySet[Channel]:
         return Channel.objects.get_queryset()

@@ -22,6 +22,7 @@ from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import CrudViewSet
 
 
@@ -116,6 +117,8 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     required_roles: ClassVar = dict.fromkeys(
         ("list", "retrieve", "metadata", "update", "preview", "preview_new"), Role.OPERATOR
     )
+
+    throttle_scopes: ClassVar = dict.fromkeys(("preview", "preview_new"), Scope.SEARCHES)
 
     def get_rows(self) -> QuerySet[AlertRule]:
         """Give the rules with their channels."""

@@ -41,6 +41,7 @@ from siteadmin.core.exceptions import (
 )
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.roles import Role
+from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import BaseViewSet, CrudViewSet, ReadViewSet
 
 CONTENT_TYPES = decode.CONTENT_TYPES | clips.CONTENT_TYPES
@@ -148,6 +149,7 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
     parser_classes = [MultiPartParser, RawImageParser]
     camera_lookup = "camera_id"
     required_roles: ClassVar = {"create": Role.UPLOADER}
+    throttle_scopes: ClassVar = {"create": Scope.UPLOADS}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what is too large before it is read."""

@@ -49,6 +49,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.problems import problem_of
 from siteadmin.core.roles import Role
+from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import BaseViewSet, DestroyMixin, PatchMixin, ReadViewSet
 
 PICTURE = {(200, "image/jpeg"): OpenApiTypes.BINARY}
@@ -70,6 +71,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         "detections": ListPagination.parameters,
     }
     filtered_actions = ("list", "summary", "export")
+    throttle_scopes: ClassVar = {"summary": Scope.SEARCHES, "export": Scope.SEARCHES}
     required_roles: ClassVar = {
         "partial_update": Role.REVIEWER,
         "image": Role.VIEWER,
@@ -160,6 +162,7 @@ class DetectionViewSet(ReadViewSet[Detection]):
     ordering_fields = ("detected_at",)
     query_parameters: ClassVar = {"image": {"width"}}
     required_roles: ClassVar = {"image": Role.VIEWER, "bulk": Role.UPLOADER}
+    throttle_scopes: ClassVar = {"bulk": Scope.UPLOADS}
 
     def get_rows(self) -> QuerySet[Detection]:
         """Give what belongs to nothing that was deleted."""
@@ -204,6 +207,7 @@ class DetectViewSet(BaseViewSet[Detection]):
 
     queryset = Detection.objects.none()
     serializer_class = DetectRequestSerializer
+    throttle_scopes: ClassVar = {"create": Scope.SEARCHES}
 
     def create(self, request: Request) -> Response:
         """Look at a file inside the camera root, or at the one that was sent."""

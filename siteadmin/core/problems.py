@@ -5,6 +5,7 @@ validation errors of fields named like a member of the document and shows the te
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from siteadmin.core import exceptions as ours
 from siteadmin.core.authentication import CHALLENGE
 from siteadmin.core.problem_catalog import DOCUMENTED
 from siteadmin.core.renderers import ProblemPageRenderer, ProblemRenderer
+from siteadmin.core.throttling import spend
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +38,8 @@ RETRY_AFTER_SECONDS = 30
 """What `Retry-After` says where the exception does not know better."""
 
 _EXPLAINED = frozenset(problem.error_code for problem in DOCUMENTED)
+
+_TAKEN_KEY = re.compile(r"Key \((.+?)\)=")
 
 FieldErrors = list[dict[str, str]]
 
@@ -199,12 +203,7 @@ def _own_problem(error: ours.SecurityIntelligenceError) -> Problem:
         detail=error.message,
         details=error.details,
         errors=errors or None,
-        headers=_headers(
-            error.status_code,
-            {},
-            retry_after=getattr(error, "retry_after", None),
-            may_retry=isinstance(error, ours.CircuitBreakerOpenError),
-        ),
+        headers=_headers(error.status_code, {}, retry_after=getattr(error, "retry_after", None)),
     )
 
 
@@ -229,7 +228,10 @@ def _database_problem(error: Exception) -> Problem:
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     match error:
         case IntegrityError() | psycopg.IntegrityError() if isinstance(cause, psycopg.errors.UniqueViolation):
-            return problem_of(ours.DuplicateResourceError())
+            fields = _fields_of(cause)
+            return problem_of(ours.DuplicateResourceError(details={"fields": fields} if fields else None))
+        case IntegrityError() | psycopg.IntegrityError() if isinstance(cause, psycopg.errors.ForeignKeyViolation):
+            return problem_of(ours.ConflictError("What this refers to is gone, or something still refers to it"))
         case IntegrityError() | psycopg.IntegrityError():
             return problem_of(ours.ConflictError())
         case DataError() | psycopg.DataError():
@@ -239,12 +241,17 @@ def _database_problem(error: Exception) -> Problem:
     return status_problem(500)  # an SQL error of our own making
 
 
-def _headers(
-    status: int, headers: dict[str, str], *, retry_after: float | None = None, may_retry: bool = False
-) -> dict[str, str]:
+def _fields_of(violation: psycopg.errors.UniqueViolation) -> list[str]:
+    """Name the columns whose values are taken, and nothing else of what the database says."""
+    found = _TAKEN_KEY.search(violation.diag.message_detail or "")
+    words = found[1].split(", ") if found else []
+    return [word.removesuffix("_id") for word in words if word.isidentifier()]
+
+
+def _headers(status: int, headers: dict[str, str], *, retry_after: float | None = None) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("WWW-Authenticate", CHALLENGE)
-    if status == HTTPStatus.TOO_MANY_REQUESTS or may_retry:
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         seconds = RETRY_AFTER_SECONDS if retry_after is None else max(1, math.ceil(retry_after))
         headers.setdefault("Retry-After", str(seconds))
     return headers
@@ -264,6 +271,10 @@ def log_problem(problem: Problem, error: BaseException | None, *, path: str) -> 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Answer for DRF: every exception that a view lets out becomes a problem document."""
     request: Request = context["request"]
+    try:
+        spend(request, context["view"])  # what was refused before it was counted
+    except ours.RateLimitError as refusal:
+        error = refusal
     problem = problem_of(error)
     log_problem(problem, error, path=request.path)
     set_rollback()

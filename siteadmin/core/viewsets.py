@@ -20,6 +20,7 @@ from siteadmin.core.pagination import ListPagination
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.throttling import Scope
 
 M = TypeVar("M", bound=Model)
 
@@ -43,6 +44,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     ordering_fields: ClassVar[Collection[str] | Mapping[str, str]] = ()
     query_parameters: ClassVar[Mapping[str, Iterable[str]]] = {}
     """Further query parameters by action."""
+    throttle_scopes: ClassVar[Mapping[str, Scope]] = {}
+    """What is counted as what by action (`throttling.Scope`); the others are reads, searches by words, or writes."""
     filtered_actions: ClassVar[Collection[str]] = ("list",)
     """Actions that take the filterset's parameters."""
 

@@ -12,7 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from siteadmin import embedded
 from siteadmin.settings.env import ROOT, Env
 from siteadmin.settings.ftp import *  # noqa: F403 - the settings of the FTP server
-from siteadmin.settings.logs import logging_config
+from siteadmin.settings.limits import *  # noqa: F403 - how often each may ask
+from siteadmin.settings.logs import LOG_FORMATS, logging_config
+from siteadmin.settings.logs import LOG_REQUESTS as LOG_REQUESTS_TAKES
 from siteadmin.settings.look import UNFOLD as UNFOLD
 from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES
 from siteadmin.settings.mail import parse_email_url
@@ -261,7 +263,8 @@ CSRF_TRUSTED_ORIGINS = ["://".join(urlsplit(SITE_URL)[:2])]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 
 LOGGING_CONFIG = None
-logging_config(debug=DEBUG)
+LOG_REQUESTS = env.choice("LOG_REQUESTS", default="errors", choices=LOG_REQUESTS_TAKES)
+logging_config(debug=DEBUG, log_format=env.choice("LOG_FORMAT", default="auto", choices=LOG_FORMATS))
 
 # REST
 
@@ -271,6 +274,7 @@ REST_FRAMEWORK = {
         "siteadmin.core.authentication.StaffSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["siteadmin.core.permissions.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["siteadmin.core.throttling.RequestThrottle"],
     "DEFAULT_PAGINATION_CLASS": "siteadmin.core.pagination.ListPagination",
     "DEFAULT_FILTER_BACKENDS": [
         "siteadmin.core.filters.StrictFilterBackend",

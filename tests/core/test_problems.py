@@ -174,9 +174,11 @@ def test_the_type_is_the_address_of_the_page_where_the_code_is_known(client: API
         (ours.CircuitBreakerOpenError(retry_after=9), "9"),
         (ours.CircuitBreakerOpenError(), "30"),
         (rest.Throttled(wait=3), "3"),
+        (OperationalError(SECRET), "30"),
+        (ours.DetectorUnavailableError(), "30"),
     ],
 )
-def test_limits_and_open_breakers_say_when_to_come_back(client: APIClient, error: Exception, expected: str) -> None:
+def test_limits_and_what_is_down_say_when_to_come_back(client: APIClient, error: Exception, expected: str) -> None:
     assert raised(client, error)["Retry-After"] == expected
 
 
