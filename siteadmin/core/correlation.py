@@ -7,7 +7,7 @@ the sweeper asks for has no request behind it; its lines carry the task's own id
 from typing import Any
 
 import structlog
-from celery import Task, signals
+from celery import signals
 
 HEADER = "request_id"
 
@@ -21,7 +21,7 @@ def send_along(headers: dict[str, Any], **_: Any) -> None:
 
 
 @signals.task_prerun.connect
-def bind_task(task: Task, task_id: str, **_: Any) -> None:
+def bind_task(task: Any, task_id: str, **_: Any) -> None:
     """Name the task, and the request that caused it, in all that is logged until it ends."""
     bound = {"task": task.name, "task_id": task_id}
     request_id = getattr(task.request, HEADER, None)
@@ -31,7 +31,7 @@ def bind_task(task: Task, task_id: str, **_: Any) -> None:
 
 
 @signals.task_postrun.connect
-def unbind_task(task: Task, **_: Any) -> None:
+def unbind_task(task: Any, **_: Any) -> None:
     """Give the log its former context back: a thread of the worker runs other tasks after this one."""
     tokens = getattr(task.request, "log_tokens", None)
     if tokens:

@@ -138,7 +138,7 @@ def caller_of(request: Request, *, role: Role | None) -> str:
     """Name whoever asks: their key, their account, or where they ask from."""
     if role is None:
         return f"address:{_network(request.META.get('REMOTE_ADDR', ''))}"
-    user = request.user
+    user: Any = request.user
     return f"key:{user.key.pk}" if isinstance(user, KeyPrincipal) else f"user:{user.pk}"
 
 
