@@ -31,6 +31,16 @@ def choose_captured_at(
     return moment if EARLIEST <= moment <= arrived_at + AHEAD else arrived_at
 
 
+def moment_in_clip(captured_at: datetime, *, offset: float, arrived_at: datetime) -> datetime:
+    """Give the time of the frame so many seconds into a clip; what a damaged clip says never leads beyond its arrival.
+    """
+    latest = max(captured_at, arrived_at + AHEAD)
+    try:
+        return min(captured_at + timedelta(seconds=offset), latest)
+    except OverflowError:
+        return latest
+
+
 def find_clock_fault(stated: datetime, *, zone: ZoneInfo, arrived_at: datetime) -> str:
     """Say what is wrong with the time that a camera states, or nothing."""
     try:

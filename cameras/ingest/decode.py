@@ -28,10 +28,20 @@ Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 # All that Pillow's readers let through on damaged files, as fuzzing them shows.
-_BROKEN = (
+BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, TypeError, AttributeError,
     struct.error, MemoryError, Image.DecompressionBombError,
 )  # fmt: skip
+# Pillow's own exif_transpose writes all of EXIF anew, and fails where any of it is damaged.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _EXIF_TIMES = (
     (ExifTags.Base.DateTimeOriginal, ExifTags.Base.SubsecTimeOriginal),
     (ExifTags.Base.DateTimeDigitized, ExifTags.Base.SubsecTimeDigitized),
@@ -65,7 +75,7 @@ def decode_picture(data: bytes) -> DecodedPicture:
         if kind:
             raise UndecodableError(f"{kind} pictures are not supported: {TAKEN}.") from error
         raise UndecodableError(f"The file is not a picture: {TAKEN}.") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise UndecodableError(_reason(error)) from error
 
 
@@ -95,7 +105,7 @@ def _decode(image: ImageFile.ImageFile, data: bytes) -> DecodedPicture:
 
 def read_exif_time(image: Image.Image) -> datetime | None:
     """Give the time at which EXIF says the picture was taken, naive, or None; damaged EXIF is no error."""
-    with contextlib.suppress(*_BROKEN):
+    with contextlib.suppress(*BROKEN):
         exif = image.getexif()
         tags: dict[int, Any] = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
         for time_tag, fraction_tag in _EXIF_TIMES:
@@ -104,6 +114,24 @@ def read_exif_time(image: Image.Image) -> datetime | None:
                 return stated
         return _exif_moment(tags.get(ExifTags.Base.DateTime), None)
     return None
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Give the picture as a viewer shows it: turned as EXIF says (where that is damaged, as it is), in RGB."""
+    turn = _TURNS.get(orientation_of(image))
+    turned = image if turn is None else image.transpose(turn)
+    if turned.mode.startswith("I"):
+        # Thermal cameras send 16 bits a pixel; Pillow would cut off all above 255 instead of scaling.
+        turned = turned.point(lambda value: value * (1 / 256)).convert("L")
+    return turned.convert("RGB")
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Give EXIF's orientation; 1, upright as it is, where there is none, none that is known, or damaged EXIF."""
+    with contextlib.suppress(*BROKEN):
+        stated = image.getexif().get(ExifTags.Base.Orientation)
+        return stated if isinstance(stated, int) and stated in _TURNS else 1
+    return 1
 
 
 def _exif_moment(value: Any, fraction: Any) -> datetime | None:

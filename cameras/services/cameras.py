@@ -13,6 +13,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from cameras.folders import LONGEST_NAME, slugify_folder
+from cameras.ingest.clock import find_clock_fault, format_stated
 from cameras.models import Camera, CameraFolder
 from cameras.results import SilenceResult
 from siteadmin.core import heartbeat
@@ -132,6 +133,16 @@ def note_seen(camera_id: str, *, seen_at: datetime | None = None) -> None:
     if change_id is not None:
         logger.info("camera_back", camera=camera_id)
         dispatch(Step.EVALUATE_CAMERA, change_id)
+
+
+def note_clock(camera: Camera, *, stated: datetime, arrived_at: datetime) -> None:
+    """Note what is wrong with the clock that states this time, or that it is right again."""
+    reason = find_clock_fault(stated, zone=camera.zone_info, arrived_at=arrived_at)
+    if reason:
+        fault = {"at": arrived_at.isoformat(), "stated": format_stated(stated), "reason": reason}
+        Camera.objects.set_clock_fault(camera.pk, fault=fault)
+    elif camera.clock_fault is not None:
+        Camera.objects.set_clock_fault(camera.pk, fault=None)
 
 
 def mark_silent_cameras() -> SilenceResult:

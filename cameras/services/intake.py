@@ -26,13 +26,13 @@ from django.utils import timezone
 
 from cameras.choices import CameraStatus, MediaType, SnapshotState, TimerPictures, Trigger
 from cameras.ingest.clips import HEAD_BYTES, probe_clip, suffix_of_clip
-from cameras.ingest.clock import choose_captured_at, find_clock_fault, format_stated
+from cameras.ingest.clock import choose_captured_at, format_stated
 from cameras.ingest.decode import EMPTY, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, name_as_uploaded, read_name
 from cameras.ingest.stability import Kind, kind_of
 from cameras.models import Camera, Snapshot
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
-from cameras.services.cameras import find_camera, find_or_create_camera, note_seen
+from cameras.services.cameras import find_camera, find_or_create_camera, note_clock, note_seen
 from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
@@ -353,7 +353,8 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
             if not media.exists(Snapshot.objects.hold_file(snapshot.file)):
                 raise _FileGoneError  # retention took it between our look and our row
             _note_seen(upload)
-            _note_clock(camera, stated, arrived_at=arrived_at)
+            if stated is not None:
+                note_clock(camera, stated=stated, arrived_at=arrived_at)
             if snapshot.state == SnapshotState.RECEIVED:
                 dispatch(Step.DETECT, snapshot.pk)
     except IntegrityError:
@@ -371,18 +372,6 @@ def _note_seen(upload: _Upload) -> None:
     is_fresh = camera.last_seen_at is not None and timezone.now() - camera.last_seen_at < SEEN_AT_MOST_EVERY
     if upload.seen_at is not None or not is_fresh or camera.status != CameraStatus.ONLINE:
         note_seen(camera.pk, seen_at=upload.seen_at)
-
-
-def _note_clock(camera: Camera, stated: datetime | None, *, arrived_at: datetime) -> None:
-    """Note what is wrong with the camera's clock, or that it is right again; silent where nothing is stated."""
-    if stated is None:
-        return
-    reason = find_clock_fault(stated, zone=camera.zone_info, arrived_at=arrived_at)
-    if reason:
-        fault = {"at": arrived_at.isoformat(), "stated": format_stated(stated), "reason": reason}
-        Camera.objects.set_clock_fault(camera.pk, fault=fault)
-    elif camera.clock_fault is not None:
-        Camera.objects.set_clock_fault(camera.pk, fault=None)
 
 
 def _find(upload: _Upload, sha256: str, stated: datetime | None) -> IntakeResult | None:

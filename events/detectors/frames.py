@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
-from PIL import Image, ImageOps
+from PIL import Image
 
+from cameras.ingest.decode import BROKEN, orientation_of, upright_rgb
 from events.exceptions import PictureNotUsableError
 
 Pixels = npt.NDArray[np.uint8]
@@ -16,7 +17,6 @@ Box = tuple[float, float, float, float]
 """Left, top, width, height."""
 TURNED = (5, 6, 7, 8)
 """EXIF orientations in which width and height are swapped."""
-ORIENTATION = 0x0112
 
 
 def decode_upright(data: bytes, *, scale_of: Callable[[int, int], float]) -> tuple[Pixels, tuple[int, int]]:
@@ -33,13 +33,13 @@ def decode_upright(data: bytes, *, scale_of: Callable[[int, int], float]) -> tup
             scale = min(1.0, scale_of(width, height))
             # JPEG decodes straight to a half, a quarter or an eighth: never below the size that is wanted.
             image.draft("RGB", (math.ceil(width * scale), math.ceil(height * scale)))
-            upright = ImageOps.exif_transpose(image.convert("RGB"))
-            turned = image.getexif().get(ORIENTATION, 1) in TURNED
+            turned = orientation_of(image) in TURNED
+            pixels = np.ascontiguousarray(upright_rgb(image), dtype=np.uint8)
     except PictureNotUsableError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise PictureNotUsableError(f"The picture cannot be decoded: {error}") from error
-    return np.ascontiguousarray(upright, dtype=np.uint8), (height, width) if turned else (width, height)
+    return pixels, (height, width) if turned else (width, height)
 
 
 def as_upright(data: bytes) -> tuple[bytes, tuple[int, int]]:
@@ -51,14 +51,14 @@ def as_upright(data: bytes) -> tuple[bytes, tuple[int, int]]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
-            if image.getexif().get(ORIENTATION, 1) == 1:
+            if orientation_of(image) == 1:
                 return data, (width, height)
-            upright = ImageOps.exif_transpose(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            shown = upright_rgb(image)
+    except BROKEN as error:
         raise PictureNotUsableError(f"The picture cannot be decoded: {error}") from error
     turned = io.BytesIO()
-    upright.save(turned, format="JPEG", quality=95)
-    return turned.getvalue(), upright.size
+    shown.save(turned, format="JPEG", quality=95)
+    return turned.getvalue(), shown.size
 
 
 def clip(box: Box, *, width: int, height: int) -> tuple[int, int, int, int] | None:

@@ -1,4 +1,4 @@
-"""People on a still picture: OpenCV's HOG detector, helped by motion against the picture before.
+"""People on a still picture: OpenCV's HOG detector; motion against the picture before is told beside it.
 
 Source: Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection", 2005; the coefficients are those
 that OpenCV ships. docs/detection.md has the figures behind the numbers here.
@@ -28,8 +28,6 @@ WINDOW_MARGIN = 1 / 8
 WEIGHT_FOR_HALF = 0.7
 """SVM weight that counts as confidence 0.5: between what empty scenes reach and what people do."""
 STEEPNESS = 2.0
-MOTION_WEIGHT = 0.3
-"""What full motion inside a box adds to its weight; too little to make a person of nothing."""
 
 OVERLAP = 0.45
 """Share of the smaller of two boxes from which on they count as one person."""
@@ -40,12 +38,13 @@ MOTION_STEP = 18
 """Grey levels, after the change of the whole picture's brightness was taken off."""
 
 
-def confidence_of(weight: float, *, motion: float = 0.0) -> float:
-    """Give the confidence 0-1 for a weight of the SVM and the share 0-1 of the box that moved.
+def confidence_of(weight: float) -> float:
+    """Give the confidence 0-1 for a weight of the SVM.
 
-    `1 / (1 + exp(-2 * (weight + 0.3 * motion - 0.7)))`: 0.20 at weight 0, 0.5 at 0.7, 0.93 at 2, 0.99 at 3.
+    `1 / (1 + exp(-2 * (weight - 0.7)))`: 0.20 at weight 0, 0.5 at 0.7, 0.93 at 2, 0.99 at 3. The picture alone
+    decides: what the camera sent before may still be on its way, and any order of arrival shall give the same.
     """
-    return 1 / (1 + math.exp(-STEEPNESS * (weight + MOTION_WEIGHT * motion - WEIGHT_FOR_HALF)))
+    return 1 / (1 + math.exp(-STEEPNESS * (weight - WEIGHT_FOR_HALF)))
 
 
 class OpenCvDetector:
@@ -77,14 +76,12 @@ class OpenCvDetector:
             if whole is None:
                 continue
             attributes: dict[str, Any] = {"weight": round(weight, 3)}
-            motion = 0.0
             if moved is not None:
-                motion = _share_moved(moved, whole, frame_width, frame_height)
-                attributes["motion"] = round(motion, 3)
+                attributes["motion"] = round(_share_moved(moved, whole, frame_width, frame_height), 3)
             found.append(
                 FoundObject(
                     object_type="person",
-                    confidence=round(confidence_of(weight, motion=motion), 4),
+                    confidence=round(confidence_of(weight), 4),
                     x=whole[0],
                     y=whole[1],
                     width=whole[2],

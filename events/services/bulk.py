@@ -7,8 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
+from cameras.ingest.clock import choose_captured_at
 from cameras.models import Camera, Snapshot
+from cameras.services.cameras import note_clock
 from events.models import Detection
 from events.services import zoning
 from events.services.analysis import score_events
@@ -33,6 +36,7 @@ LONGEST_TYPE, LONGEST_EXTERNAL_ID = 64, 200
 class ExternalDetection:
     """One object as an external detector saw it; the box is in pixels of the frame, from the top left corner.
 
+    Its time is judged like a picture's: one that cannot be gives way to the arrival's and is shown as a clock fault.
     The sender has applied a threshold of its own, so every confidence counts. `external_id` is the sender's own
     id, unique within the camera: the same again adds nothing.
     """
@@ -72,9 +76,11 @@ def record_detections(
     transaction. An item that cannot be taken changes nothing for the others.
     """
     asked = Camera.objects.get_many({item.camera for item in items})
-    cameras = {camera.pk for camera in asked if camera.deleted_at is None}
-    if camera_ids is not None:
-        cameras &= camera_ids
+    cameras = {
+        camera.pk: camera
+        for camera in asked
+        if camera.deleted_at is None and (camera_ids is None or camera.pk in camera_ids)
+    }
     named = Snapshot.objects.get_many({item.snapshot for item in items if item.snapshot is not None})
     camera_of_snapshot = {snapshot.pk: snapshot.camera_id for snapshot in named}
     outcomes: dict[int, DetectionOutcome] = {}
@@ -92,11 +98,12 @@ def record_detections(
             good.append((index, item))
     good.sort(key=lambda one: (one[1].camera, one[0]))
     for camera_id, theirs in groupby(good, key=lambda one: one[1].camera):
-        outcomes |= _record_for_camera(camera_id, list(theirs))
+        outcomes |= _record_for_camera(cameras[camera_id], list(theirs))
     return [outcomes[index] for index in range(len(items))]
 
 
-def _record_for_camera(camera_id: str, items: list[tuple[int, ExternalDetection]]) -> dict[int, DetectionOutcome]:
+def _record_for_camera(camera: Camera, items: list[tuple[int, ExternalDetection]]) -> dict[int, DetectionOutcome]:
+    camera_id, arrived_at = camera.pk, timezone.now()
     zones = zoning.enabled_zones(camera_id)
     with transaction.atomic():
         lock_camera(camera_id)  # from here on nobody else adds an external id to this camera
@@ -108,9 +115,10 @@ def _record_for_camera(camera_id: str, items: list[tuple[int, ExternalDetection]
         for index, item in items:
             if item.external_id and (item.external_id in known or item.external_id in first_of):
                 continue
-            fresh[index] = _detection_of(item, zones)
+            fresh[index] = _detection_of(item, camera=camera, zones=zones, arrived_at=arrived_at)
             if item.external_id:
                 first_of[item.external_id] = index
+        _note_clock(camera, (item for index, item in items if index in fresh), arrived_at=arrived_at)
         event_ids = assign_to_events(camera_id, list(fresh.values()))
         score_events(event_ids)
         request_enrichments(fresh.values())
@@ -136,9 +144,18 @@ def _outcome(
     return DetectionOutcome(index=index, status=status, id=stored.pk, event=stored.event_id)
 
 
-def _detection_of(item: ExternalDetection, zones: Iterable[zoning.ZoneShape]) -> Detection:
+def _note_clock(camera: Camera, items: Iterable[ExternalDetection], *, arrived_at: datetime) -> None:
+    """Note the newest time that the sender states on its own; that of a picture was judged when this arrived."""
+    stated = [item.detected_at for item in items if item.snapshot is None]
+    if stated:
+        note_clock(camera, stated=max(stated), arrived_at=arrived_at)
+
+
+def _detection_of(
+    item: ExternalDetection, *, camera: Camera, zones: Iterable[zoning.ZoneShape], arrived_at: datetime
+) -> Detection:
     return Detection(
-        camera_id=item.camera,
+        camera_id=camera.pk,
         snapshot_id=item.snapshot,
         external_id=item.external_id,
         object_type=item.object_type,
@@ -151,7 +168,9 @@ def _detection_of(item: ExternalDetection, zones: Iterable[zoning.ZoneShape]) ->
         frame_height=item.frame_height,
         zones=zoning.zones_of_box(zones, item),
         attributes=dict(item.attributes),
-        detected_at=item.detected_at,
+        detected_at=choose_captured_at(
+            stated=item.detected_at, file_time=None, zone=camera.zone_info, arrived_at=arrived_at
+        ),
     )
 
 

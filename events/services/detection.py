@@ -18,6 +18,7 @@ from cameras.choices import (
     SnapshotState,
 )
 from cameras.ingest.clips import ClipTooSlowError
+from cameras.ingest.clock import moment_in_clip
 from cameras.models import Snapshot
 from events.choices import BEFORE_WITHIN
 from events.detectors import registry
@@ -156,7 +157,9 @@ def _record(snapshot: Snapshot, *, token: uuid.UUID, seen: ClipLook) -> Detectio
             frame_height=one.frame_height,
             zones=zoning.zones_of_box(zones, one),
             attributes=clean_json(dict(one.attributes)),
-            detected_at=snapshot.captured_at + timedelta(seconds=_offset(snapshot, one)),
+            detected_at=moment_in_clip(
+                snapshot.captured_at, offset=_offset(snapshot, one), arrived_at=snapshot.received_at
+            ),
         )
         for one in seen.found
     ]

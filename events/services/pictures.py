@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from cameras.choices import MediaType
+from cameras.ingest.decode import BROKEN, upright_rgb
 from events.models import Detection, Event
 from events.services.clips import frame_key, offset_of
 from siteadmin.core import media
@@ -66,8 +67,8 @@ class Drawing:
                 if self.max_width and not self.crop:
                     # JPEG decodes straight to a half, a quarter or an eighth; never below the wanted size.
                     opened.draft("RGB", _draft_size(opened, self.max_width))
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:
+                picture = upright_rgb(opened)
+        except BROKEN as error:
             raise MediaNotFoundError(message="The file cannot be read") from error
         if self.crop:
             picture = picture.crop(_box_on(picture, self.crop))

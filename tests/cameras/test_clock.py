@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.ingest.clock import AHEAD, EARLIEST, choose_captured_at, format_stated
+from cameras.ingest.clock import AHEAD, EARLIEST, choose_captured_at, format_stated, moment_in_clip
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ARRIVED = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -63,3 +63,14 @@ def test_identity_keeps_what_was_stated() -> None:
     assert format_stated(datetime(2000, 1, 1, 0, 5)) == "2000-01-01T00:05:00"
     assert format_stated(datetime(2026, 3, 14, 21, 58, tzinfo=BERLIN)) == "2026-03-14T20:58:00+00:00"
     assert format_stated(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("offset", "seconds"), [(0.0, 0), (58.5, 58.5), (1e9, AHEAD.total_seconds() + 60), (1e300, AHEAD.total_seconds() + 60)]
+)
+def test_no_clip_leads_beyond_its_arrival(offset: float, seconds: float) -> None:
+    captured_at = ARRIVED - timedelta(seconds=60)
+
+    moment = moment_in_clip(captured_at, offset=offset, arrived_at=ARRIVED)
+
+    assert moment == captured_at + timedelta(seconds=seconds)

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from cameras.models import Camera
 from events.models import Detection, Event
 from events.services.bulk import ExternalDetection, record_detections
 from siteadmin.core.exceptions import BoundingBoxValidationError, CameraNotFoundError
@@ -133,6 +135,38 @@ def test_a_thousand_cost_few_statements(one: ExternalDetection, django_assert_ma
 
     with django_assert_max_num_queries(16):
         record_detections(items)
+
+
+YEARS = timedelta(days=3 * 365)
+
+
+@pytest.mark.parametrize(
+    ("off", "reason"), [(YEARS, "ahead"), (timedelta(minutes=6), "ahead"), (-10 * YEARS, "before 2010")]
+)
+def test_a_time_that_cannot_be_gives_way_to_the_arrivals_and_is_shown(
+    one: ExternalDetection, off: timedelta, reason: str
+) -> None:
+    now = timezone.now()
+
+    (outcome,) = record_detections([replace(one, detected_at=now + off)])
+
+    event = Event.objects.get(pk=outcome.event)
+    camera = Camera.objects.get(pk=one.camera)
+    assert outcome.status == 201
+    assert now <= event.started_at <= timezone.now()
+    assert reason in camera.clock_fault["reason"]
+    assert camera.clock_fault["stated"] == (now + off).isoformat()
+
+
+def test_a_right_time_ends_the_fault_but_that_of_a_picture_says_nothing(one: ExternalDetection) -> None:
+    record_detections([replace(one, detected_at=timezone.now() + YEARS)])
+    picture = SnapshotFactory(camera_id=one.camera)
+
+    record_detections([replace(one, snapshot=picture.pk)])
+    assert Camera.objects.get(pk=one.camera).clock_fault is not None
+
+    record_detections([one])
+    assert Camera.objects.get(pk=one.camera).clock_fault is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -37,8 +37,8 @@ CAPTURED_AT = datetime(2026, 3, 14, 21, 58, tzinfo=UTC)
 def clip(settings: Any, asked: Any) -> Callable[..., Snapshot]:
     """Give a function that takes in a clip."""
 
-    def take(**how: Any) -> Snapshot:
-        path = drop(Path(settings.CAMERA_ROOT), "door/MDalarm_20260314_215800.mp4", make_clip(**how))
+    def take(camera: str = "door", **how: Any) -> Snapshot:
+        path = drop(Path(settings.CAMERA_ROOT), f"{camera}/MDalarm_20260314_215800.mp4", make_clip(**how))
         snapshot = Snapshot.objects.get_by_id(accept_upload(path).snapshot_id)
         assert snapshot is not None
         return snapshot
@@ -111,6 +111,22 @@ def test_frames_go_with_their_clip(clip: Any, detector: ScriptedDetector) -> Non
 
     assert len(snapshot.frames) == 2
     assert not any(media.exists(name) for name in [snapshot.file, *snapshot.frames.values()])
+
+
+def test_one_clip_of_two_cameras_stays_whole_when_one_of_them_goes(clip: Any, detector: ScriptedDetector) -> None:
+    detector.answer = [found_person()]
+    gone, kept = clip("door", seconds=3), clip("gate", seconds=3)
+    for snapshot in (gone, kept):
+        detect_snapshot(snapshot.pk)
+        snapshot.refresh_from_db()
+    assert gone.file == kept.file, "the same content is stored once"
+
+    remove_cameras(["door"])
+
+    assert all(media.exists(name) for name in [kept.file, *kept.frames.values()])
+    assert not any(media.exists(name) for name in gone.frames.values())
+    drawing = plan_event_picture(Event.objects.get())
+    assert drawing is not None and drawing.render()
 
 
 def test_clip_that_is_damaged_in_the_store_fails_with_the_reason(clip: Any, detector: ScriptedDetector) -> None:
