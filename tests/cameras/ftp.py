@@ -71,3 +71,9 @@ def put(client: ftplib.FTP, path: str, data: bytes) -> str:
         except ftplib.error_perm as error:
             assert "exists" in str(error).lower(), error
     return client.storbinary(f"STOR /{path}", BytesIO(data))
+
+
+def stored(home: Path) -> dict[str, bytes]:
+    """Give the files of a camera's folder that a watcher would find, by their paths in it."""
+    found = (path for path in home.rglob("*") if path.is_file() and ".ftp" not in path.parts)
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in found}

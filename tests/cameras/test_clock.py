@@ -66,7 +66,8 @@ def test_identity_keeps_what_was_stated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "seconds"), [(0.0, 0), (58.5, 58.5), (1e9, AHEAD.total_seconds() + 60), (1e300, AHEAD.total_seconds() + 60)]
+    ("offset", "seconds"),
+    [(0.0, 0), (58.5, 58.5), (1e9, AHEAD.total_seconds() + 60), (1e300, AHEAD.total_seconds() + 60)],
 )
 def test_no_clip_leads_beyond_its_arrival(offset: float, seconds: float) -> None:
     captured_at = ARRIVED - timedelta(seconds=60)

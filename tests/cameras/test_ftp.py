@@ -4,7 +4,6 @@ import contextlib
 import ftplib
 import socket
 import struct
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ import pytest
 
 from cameras.ingest.ftp import files, session
 from cameras.ingest.ftp.server import remove_all_leftovers
-from cameras.services import make_ftp_password
-from tests.cameras.ftp import log_in, put, serving
+from tests.cameras.ftp import log_in, put, serving, stored
 from tests.cameras.pictures import make_picture
-from tests.factories import CameraFactory
 from tests.fakes.certificates import make_certificate
 from tests.waiting import wait_until
 
@@ -25,165 +22,129 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PICTURE = make_picture(1, size=(640, 480))
 
 
-@pytest.fixture(autouse=True)
-def quick_refusals(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(session.Session, "auth_failed_timeout", 0.01)
-    settings.FTP_MIN_FREE_BYTES = 0
-
-
-@pytest.fixture
-def password() -> str:
-    CameraFactory(id="gate", folder_path="site/gate")
-    return make_ftp_password("gate")
-
-
-@pytest.fixture
-def server(password: str) -> Iterator[Any]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: Any, password: str) -> Iterator[ftplib.FTP]:
-    made = log_in(server, "gate", password)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def home(settings: Any) -> Path:
-    return Path(settings.CAMERA_ROOT, "site/gate")
-
-
-def stored(home: Path) -> dict[str, bytes]:
-    """Give what a watcher would find."""
-    found = (path for path in home.rglob("*") if path.is_file() and ".ftp" not in path.parts)
-    return {path.relative_to(home).as_posix(): path.read_bytes() for path in found}
-
-
 def growing(home: Path) -> list[Path]:
     return list((home / ".ftp").glob("*")) if (home / ".ftp").exists() else []
 
 
-def begin(client: ftplib.FTP, path: str, data: bytes) -> socket.socket:
+def begin(ftp: ftplib.FTP, path: str, data: bytes) -> socket.socket:
     """Begin an upload and send this much of it, which the server has then taken."""
-    connection = client.transfercmd(f"STOR {path}")
+    connection = ftp.transfercmd(f"STOR {path}")
     connection.sendall(data)
     return connection
 
 
-def test_picture_lands_in_the_folder_of_its_camera(client: ftplib.FTP, home: Path) -> None:
-    assert put(client, "snap/MDAlarm_20260314-215803.jpg", PICTURE).startswith("226")
+def test_picture_lands_in_the_folder_of_its_camera(ftp: ftplib.FTP, home: Path) -> None:
+    assert put(ftp, "snap/MDAlarm_20260314-215803.jpg", PICTURE).startswith("226")
     assert stored(home) == {"snap/MDAlarm_20260314-215803.jpg": PICTURE}
     assert growing(home) == []
 
 
 @pytest.mark.parametrize("is_passive", [True, False])
-def test_active_and_passive_mode_both_work(client: ftplib.FTP, home: Path, is_passive: bool) -> None:
-    client.set_pasv(is_passive)
-    put(client, "a.jpg", PICTURE)
+def test_active_and_passive_mode_both_work(ftp: ftplib.FTP, home: Path, is_passive: bool) -> None:
+    ftp.set_pasv(is_passive)
+    put(ftp, "a.jpg", PICTURE)
     assert stored(home) == {"a.jpg": PICTURE}
 
 
-def test_ascii_mode_spoils_nothing(client: ftplib.FTP, home: Path) -> None:
+def test_ascii_mode_spoils_nothing(ftp: ftplib.FTP, home: Path) -> None:
     data = PICTURE + b"\r\n\n\r" * 100
-    client.voidcmd("TYPE A")
-    connection = client.transfercmd("STOR a.jpg")
+    ftp.voidcmd("TYPE A")
+    connection = ftp.transfercmd("STOR a.jpg")
     connection.sendall(data)
     connection.close()
-    client.voidresp()
+    ftp.voidresp()
     assert stored(home) == {"a.jpg": data}
 
 
-def test_folders_that_were_not_made_are_made(client: ftplib.FTP, home: Path) -> None:
-    client.storbinary("STOR 2026-03-14/21/a.jpg", BytesIO(PICTURE))
+def test_folders_that_were_not_made_are_made(ftp: ftplib.FTP, home: Path) -> None:
+    ftp.storbinary("STOR 2026-03-14/21/a.jpg", BytesIO(PICTURE))
     assert stored(home) == {"2026-03-14/21/a.jpg": PICTURE}
 
 
-def test_camera_changes_into_the_folders_it_made(client: ftplib.FTP, home: Path) -> None:
-    client.mkd("snap")
-    client.cwd("snap")
-    assert client.pwd() == "/snap"
-    client.storbinary("STOR a.jpg", BytesIO(PICTURE))
-    assert client.nlst() == ["a.jpg"]
-    client.cwd("..")
-    assert client.nlst() == ["snap"]
+def test_camera_changes_into_the_folders_it_made(ftp: ftplib.FTP, home: Path) -> None:
+    ftp.mkd("snap")
+    ftp.cwd("snap")
+    assert ftp.pwd() == "/snap"
+    ftp.storbinary("STOR a.jpg", BytesIO(PICTURE))
+    assert ftp.nlst() == ["a.jpg"]
+    ftp.cwd("..")
+    assert ftp.nlst() == ["snap"]
     assert stored(home) == {"snap/a.jpg": PICTURE}
 
 
-def test_nothing_is_overwritten_while_it_waits(client: ftplib.FTP, home: Path) -> None:
+def test_nothing_is_overwritten_while_it_waits(ftp: ftplib.FTP, home: Path) -> None:
     pictures = [make_picture(seed) for seed in range(4)]
     for data in pictures:
-        put(client, "image.jpg", data)
+        put(ftp, "image.jpg", data)
     assert sorted(stored(home).values()) == sorted(pictures)
 
 
-def test_final_name_comes_by_a_rename(client: ftplib.FTP, home: Path) -> None:
-    put(client, "a.jpg.tmp", PICTURE)
-    client.rename("a.jpg.tmp", "a.jpg")
+def test_final_name_comes_by_a_rename(ftp: ftplib.FTP, home: Path) -> None:
+    put(ftp, "a.jpg.tmp", PICTURE)
+    ftp.rename("a.jpg.tmp", "a.jpg")
     assert stored(home) == {"a.jpg": PICTURE}
 
 
-def test_camera_may_ask_for_what_was_taken_in_meanwhile(client: ftplib.FTP, home: Path) -> None:
-    put(client, "a.jpg", PICTURE)
+def test_camera_may_ask_for_what_was_taken_in_meanwhile(ftp: ftplib.FTP, home: Path) -> None:
+    put(ftp, "a.jpg", PICTURE)
     (home / "a.jpg").unlink()
-    client.voidcmd("TYPE I")
-    assert client.size("a.jpg") == len(PICTURE)
-    client.rename("a.jpg", "b.jpg")
-    client.delete("b.jpg")
+    ftp.voidcmd("TYPE I")
+    assert ftp.size("a.jpg") == len(PICTURE)
+    ftp.rename("a.jpg", "b.jpg")
+    ftp.delete("b.jpg")
     with pytest.raises(ftplib.error_perm, match="550"):
-        client.delete("b.jpg")
+        ftp.delete("b.jpg")
 
 
-def test_append_adds_to_what_is_there(client: ftplib.FTP, home: Path) -> None:
-    client.storbinary("APPE a.jpg", BytesIO(PICTURE[:100]))
-    client.storbinary("APPE a.jpg", BytesIO(PICTURE[100:]))
+def test_append_adds_to_what_is_there(ftp: ftplib.FTP, home: Path) -> None:
+    ftp.storbinary("APPE a.jpg", BytesIO(PICTURE[:100]))
+    ftp.storbinary("APPE a.jpg", BytesIO(PICTURE[100:]))
     assert stored(home) == {"a.jpg": PICTURE}
 
 
-def test_resuming_is_refused_and_the_whole_file_taken(client: ftplib.FTP, home: Path) -> None:
-    client.voidcmd("TYPE I")
+def test_resuming_is_refused_and_the_whole_file_taken(ftp: ftplib.FTP, home: Path) -> None:
+    ftp.voidcmd("TYPE I")
     with pytest.raises(ftplib.error_perm, match="502"):
-        client.sendcmd("REST 100")
-    assert client.sendcmd("REST 0").startswith("350")
-    put(client, "a.jpg", PICTURE)
+        ftp.sendcmd("REST 100")
+    assert ftp.sendcmd("REST 0").startswith("350")
+    put(ftp, "a.jpg", PICTURE)
     assert stored(home) == {"a.jpg": PICTURE}
 
 
-def test_unique_store_keeps_both(client: ftplib.FTP, home: Path) -> None:
+def test_unique_store_keeps_both(ftp: ftplib.FTP, home: Path) -> None:
     for seed in (1, 2):
-        client.storbinary("STOU", BytesIO(make_picture(seed)))
+        ftp.storbinary("STOU", BytesIO(make_picture(seed)))
     assert len(stored(home)) == 2
 
 
 # Uploads that do not end
 
 
-def test_aborted_upload_leaves_nothing(client: ftplib.FTP, home: Path) -> None:
-    connection = begin(client, "a.jpg", PICTURE[:1000])
-    client.putline("ABOR")
-    first = client.getmultiline()[:3]
-    assert first == "225" or (first, client.getmultiline()[:3]) == ("426", "226")
+def test_aborted_upload_leaves_nothing(ftp: ftplib.FTP, home: Path) -> None:
+    connection = begin(ftp, "a.jpg", PICTURE[:1000])
+    ftp.putline("ABOR")
+    first = ftp.getmultiline()[:3]
+    assert first == "225" or (first, ftp.getmultiline()[:3]) == ("426", "226")
     connection.close()
     wait_until(lambda: growing(home) == [])
     assert stored(home) == {}
 
 
-def test_reset_connection_leaves_nothing(client: ftplib.FTP, home: Path) -> None:
-    connection = begin(client, "a.jpg", PICTURE[:1000])
+def test_reset_connection_leaves_nothing(ftp: ftplib.FTP, home: Path) -> None:
+    connection = begin(ftp, "a.jpg", PICTURE[:1000])
     wait_until(lambda: growing(home))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
     with pytest.raises(ftplib.error_temp, match="426"):
-        client.voidresp()
+        ftp.voidresp()
     assert stored(home) == {} and growing(home) == []
 
 
 @pytest.mark.parametrize("control_first", [True, False])
-def test_camera_that_dies_in_the_midst_leaves_nothing(client: ftplib.FTP, home: Path, control_first: bool) -> None:
-    connection = begin(client, "a.jpg", PICTURE[:1000])
+def test_camera_that_dies_in_the_midst_leaves_nothing(ftp: ftplib.FTP, home: Path, control_first: bool) -> None:
+    connection = begin(ftp, "a.jpg", PICTURE[:1000])
     wait_until(lambda: growing(home))
-    ends: list[Any] = [client, connection] if control_first else [connection, client]
+    ends: list[Any] = [ftp, connection] if control_first else [connection, ftp]
     if control_first:
         for end in ends:
             end.close()
@@ -192,20 +153,22 @@ def test_camera_that_dies_in_the_midst_leaves_nothing(client: ftplib.FTP, home: 
     else:
         # The end of the data comes with nothing else: the file is as long as the camera says. The intake judges it.
         connection.close()
-        client.voidresp()
+        ftp.voidresp()
         assert stored(home) == {"a.jpg": PICTURE[:1000]}
 
 
-def test_camera_that_hangs_up_after_the_last_byte_has_sent_its_picture(client: ftplib.FTP, home: Path) -> None:
-    connection = begin(client, "a.jpg", PICTURE)
-    client.close()
+def test_camera_that_hangs_up_after_the_last_byte_has_sent_its_picture(ftp: ftplib.FTP, home: Path) -> None:
+    connection = begin(ftp, "a.jpg", PICTURE)
+    ftp.close()
     connection.close()
     wait_until(lambda: stored(home) == {"a.jpg": PICTURE})
 
 
-def test_stalled_upload_is_given_up(server: Any, password: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stalled_upload_is_given_up(
+    ftp_server: Any, ftp_password: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session.Channel, "timeout", 0.2)
-    client = log_in(server, "gate", password)
+    client = log_in(ftp_server, "gate", ftp_password)
     connection = begin(client, "a.jpg", PICTURE[:1000])
     with pytest.raises(ftplib.error_temp, match="421"):
         client.voidresp()
@@ -214,7 +177,7 @@ def test_stalled_upload_is_given_up(server: Any, password: str, home: Path, monk
     assert stored(home) == {} and growing(home) == []
 
 
-def test_what_a_killed_server_left_is_removed(password: str, home: Path) -> None:
+def test_what_a_killed_server_left_is_removed(ftp_password: str, home: Path) -> None:
     (home / ".ftp").mkdir(parents=True)
     (home / ".ftp/x.part").write_bytes(b"half")
     remove_all_leftovers()
@@ -224,18 +187,18 @@ def test_what_a_killed_server_left_is_removed(password: str, home: Path) -> None
 # Disk
 
 
-def test_full_disk_is_told_before_the_upload(client: ftplib.FTP, home: Path, settings: Any) -> None:
+def test_full_disk_is_told_before_the_upload(ftp: ftplib.FTP, home: Path, settings: Any) -> None:
     settings.FTP_MIN_FREE_BYTES = 2**60
     with pytest.raises(ftplib.error_temp, match="452"):
-        put(client, "a.jpg", PICTURE)
+        put(ftp, "a.jpg", PICTURE)
     settings.FTP_MIN_FREE_BYTES = 0
-    put(client, "a.jpg", PICTURE)
+    put(ftp, "a.jpg", PICTURE)
     assert stored(home) == {"a.jpg": PICTURE}
 
 
 @pytest.mark.parametrize("is_secure", [False, True])
 def test_disk_that_fills_up_meanwhile_is_told_and_leaves_nothing(
-    password: str, home: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_secure: bool
+    ftp_password: str, home: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_secure: bool
 ) -> None:
     trust = None
     if is_secure:
@@ -245,7 +208,7 @@ def test_disk_that_fills_up_meanwhile_is_told_and_leaves_nothing(
     checks = iter([False])
     monkeypatch.setattr(files, "is_full", lambda folder: next(checks, True))
     with serving() as server:
-        client = log_in(server, "gate", password, trust=trust)
+        client = log_in(server, "gate", ftp_password, trust=trust)
         with client.transfercmd("STOR a.jpg") as connection, contextlib.suppress(OSError):
             connection.sendall(PICTURE * 20)
         assert client.getmultiline().startswith("452")
@@ -264,9 +227,9 @@ def certificate(settings: Any, tmp_path: Path) -> Path:
     return trust
 
 
-def test_picture_comes_by_tls(password: str, certificate: Path, home: Path) -> None:
+def test_picture_comes_by_tls(ftp_password: str, certificate: Path, home: Path) -> None:
     with serving() as server:
-        client = log_in(server, "gate", password, trust=certificate)
+        client = log_in(server, "gate", ftp_password, trust=certificate)
         assert put(client, "a.jpg", PICTURE).startswith("226")
         client.quit()
     assert stored(home) == {"a.jpg": PICTURE}
@@ -274,10 +237,10 @@ def test_picture_comes_by_tls(password: str, certificate: Path, home: Path) -> N
 
 @pytest.mark.parametrize(("sent", "kept"), [(PICTURE, True), (PICTURE[:-500], False)])
 def test_tls_that_ends_without_saying_so_is_an_end_for_whole_pictures_alone(
-    password: str, certificate: Path, home: Path, sent: bytes, kept: bool
+    ftp_password: str, certificate: Path, home: Path, sent: bytes, kept: bool
 ) -> None:
     with serving() as server:
-        client = log_in(server, "gate", password, trust=certificate)
+        client = log_in(server, "gate", ftp_password, trust=certificate)
         connection = begin(client, "a.jpg", sent)
         connection.close()
         answer = client.getmultiline()
@@ -286,7 +249,7 @@ def test_tls_that_ends_without_saying_so_is_an_end_for_whole_pictures_alone(
     assert stored(home) == ({"a.jpg": PICTURE} if kept else {})
 
 
-def test_tls_may_be_demanded(password: str, certificate: Path, settings: Any) -> None:
+def test_tls_may_be_demanded(ftp_password: str, certificate: Path, settings: Any) -> None:
     settings.FTP_TLS_REQUIRED = True
     with serving() as server, pytest.raises(ftplib.error_perm, match="550"):
-        log_in(server, "gate", password)
+        log_in(server, "gate", ftp_password)

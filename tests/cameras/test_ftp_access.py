@@ -4,7 +4,6 @@ import contextlib
 import ftplib
 import socket
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from cameras.ingest.ftp import session
 from cameras.ingest.ftp.accounts import FAILURES_OF_A_USER, FAILURES_OF_AN_ADDRESS, Throttle
 from cameras.models import Camera
 from cameras.services import delete_camera, make_ftp_password, remove_ftp_password
-from tests.cameras.ftp import log_in, put, serving
+from tests.cameras.ftp import log_in, put, serving, stored
 from tests.cameras.pictures import make_picture
 from tests.factories import CameraFactory
 from tests.waiting import wait_until
@@ -28,88 +27,52 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PICTURE = make_picture(1, size=(640, 480))
 
 
-@pytest.fixture(autouse=True)
-def quick_refusals(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(session.Session, "auth_failed_timeout", 0.01)
-    settings.FTP_MIN_FREE_BYTES = 0
-
-
-@pytest.fixture
-def password() -> str:
-    CameraFactory(id="gate", folder_path="site/gate")
-    return make_ftp_password("gate")
-
-
-@pytest.fixture
-def server(password: str) -> Iterator[Any]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: Any, password: str) -> Iterator[ftplib.FTP]:
-    made = log_in(server, "gate", password)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def home(settings: Any) -> Path:
-    return Path(settings.CAMERA_ROOT, "site/gate")
-
-
-def stored(home: Path) -> dict[str, bytes]:
-    """Give what a watcher would find."""
-    found = (path for path in home.rglob("*") if path.is_file() and ".ftp" not in path.parts)
-    return {path.relative_to(home).as_posix(): path.read_bytes() for path in found}
-
-
 # Who may come in
 
 
-def test_wrong_password_unknown_camera_and_no_password_are_refused(server: Any, password: str) -> None:
+def test_wrong_password_unknown_camera_and_no_password_are_refused(ftp_server: Any, ftp_password: str) -> None:
     CameraFactory(id="yard")
-    for user, word in (("gate", "wrong"), ("gate", ""), ("nobody", password), ("yard", ""), ("anonymous", "a@b")):
+    for user, word in (("gate", "wrong"), ("gate", ""), ("nobody", ftp_password), ("yard", ""), ("anonymous", "a@b")):
         with pytest.raises(ftplib.error_perm, match="530"):
-            log_in(server, user, word)
+            log_in(ftp_server, user, word)
 
 
 def test_deleted_camera_and_withdrawn_password_are_refused_also_in_a_session(
-    server: Any, client: ftplib.FTP, password: str, home: Path
+    ftp_server: Any, ftp: ftplib.FTP, ftp_password: str, home: Path
 ) -> None:
     remove_ftp_password("gate")
     with pytest.raises(ftplib.error_perm, match="530"):
-        put(client, "a.jpg", PICTURE)
+        put(ftp, "a.jpg", PICTURE)
     with pytest.raises(ftplib.error_perm, match="530"):
-        log_in(server, "gate", password)
+        log_in(ftp_server, "gate", ftp_password)
     renewed = make_ftp_password("gate")
-    log_in(server, "gate", renewed).close()
+    log_in(ftp_server, "gate", renewed).close()
     delete_camera("gate")
     with pytest.raises(ftplib.error_perm, match="530"):
-        log_in(server, "gate", renewed)
+        log_in(ftp_server, "gate", renewed)
     assert stored(home) == {}
 
 
-def test_password_is_kept_hashed(password: str) -> None:
+def test_password_is_kept_hashed(ftp_password: str) -> None:
     camera = Camera.objects.get_by_id("gate")
-    assert camera is not None and password not in camera.ftp_password and len(password) == 16
+    assert camera is not None and ftp_password not in camera.ftp_password and len(ftp_password) == 16
 
 
-def test_who_keeps_guessing_is_turned_away(server: Any, password: str) -> None:
+def test_who_keeps_guessing_is_turned_away(ftp_server: Any, ftp_password: str) -> None:
     for _ in range(FAILURES_OF_A_USER):
         with pytest.raises(ftplib.error_perm, match="530"):
-            log_in(server, "gate", "wrong")
+            log_in(ftp_server, "gate", "wrong")
     with pytest.raises(ftplib.error_perm, match="Too many"):
-        log_in(server, "gate", password)
+        log_in(ftp_server, "gate", ftp_password)
     CameraFactory(id="yard")
-    log_in(server, "yard", make_ftp_password("yard")).close()
+    log_in(ftp_server, "yard", make_ftp_password("yard")).close()
 
 
-def test_address_that_guesses_many_names_is_barred(server: Any, password: str) -> None:
+def test_address_that_guesses_many_names_is_barred(ftp_server: Any, ftp_password: str) -> None:
     for _ in range(FAILURES_OF_AN_ADDRESS):
-        server.handler.authorizer.throttle.note(("127.0.0.1",), now=time.monotonic())
+        ftp_server.handler.authorizer.throttle.note(("127.0.0.1",), now=time.monotonic())
     with pytest.raises((ftplib.error_temp, EOFError), match="421"):
-        log_in(server, "gate", password)
+        log_in(ftp_server, "gate", ftp_password)
 
 
 def test_failures_are_forgotten_with_time() -> None:
@@ -118,15 +81,15 @@ def test_failures_are_forgotten_with_time() -> None:
     assert (throttle.count(("a",), now=599.0), throttle.count(("a",), now=601.0)) == (1, 0)
 
 
-def test_connections_of_an_address_are_limited(password: str, settings: Any) -> None:
+def test_connections_of_an_address_are_limited(ftp_password: str, settings: Any) -> None:
     settings.FTP_MAX_CONNECTIONS_PER_ADDRESS = 2
     with serving() as server:
-        kept = [log_in(server, "gate", password) for _ in range(2)]
+        kept = [log_in(server, "gate", ftp_password) for _ in range(2)]
         with pytest.raises((ftplib.error_temp, EOFError), match="421"):
-            log_in(server, "gate", password)
+            log_in(server, "gate", ftp_password)
         kept[0].quit()
         wait_until(lambda: len(server.ip_map) == 1)
-        log_in(server, "gate", password).close()
+        log_in(server, "gate", ftp_password).close()
         kept[1].close()
 
 
@@ -137,12 +100,12 @@ def test_connections_of_an_address_are_limited(password: str, settings: Any) -> 
     "path",
     ["../../out.jpg", "/../../../out.jpg", "a/../../../out.jpg", "link/out.jpg", ".ftp/x.jpg", "x" * 300 + ".jpg"],
 )
-def test_no_path_leads_out(client: ftplib.FTP, home: Path, settings: Any, tmp_path: Path, path: str) -> None:
+def test_no_path_leads_out(ftp: ftplib.FTP, home: Path, settings: Any, tmp_path: Path, path: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (home / "link").symlink_to(outside)
     try:
-        client.storbinary(f"STOR {path}", BytesIO(PICTURE))
+        ftp.storbinary(f"STOR {path}", BytesIO(PICTURE))
     except ftplib.Error as error:
         assert str(error)[:3] in ("550", "451")
     assert not list(outside.iterdir())
@@ -151,12 +114,12 @@ def test_no_path_leads_out(client: ftplib.FTP, home: Path, settings: Any, tmp_pa
     assert not list(tmp_path.glob("*.jpg"))
 
 
-def test_nothing_is_given_out_or_removed_by_folder(client: ftplib.FTP, home: Path) -> None:
-    put(client, "snap/a.jpg", PICTURE)
+def test_nothing_is_given_out_or_removed_by_folder(ftp: ftplib.FTP, home: Path) -> None:
+    put(ftp, "snap/a.jpg", PICTURE)
     with pytest.raises(ftplib.error_perm):
-        client.retrbinary("RETR snap/a.jpg", lambda data: None)
+        ftp.retrbinary("RETR snap/a.jpg", lambda data: None)
     with pytest.raises(ftplib.error_perm):
-        client.rmd("snap")
+        ftp.rmd("snap")
     assert stored(home) == {"snap/a.jpg": PICTURE}
 
 
@@ -172,14 +135,14 @@ ARGUMENTS = st.one_of(
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(VERBS), ARGUMENTS), min_size=1, max_size=8), st.binary(max_size=60))
 def test_any_commands_leave_the_server_standing(
-    server: Any, password: str, home: Path, commands: list[tuple[str, str]], noise: bytes
+    ftp_server: Any, ftp_password: str, home: Path, commands: list[tuple[str, str]], noise: bytes
 ) -> None:
     # It may hang up on nonsense before it has heard all of it.
     with (
         contextlib.suppress(ConnectionError),
-        socket.create_connection(("127.0.0.1", server.address[1]), timeout=5) as raw,
+        socket.create_connection(("127.0.0.1", ftp_server.address[1]), timeout=5) as raw,
     ):
-        raw.sendall(f"USER gate\r\nPASS {password}\r\n".encode())
+        raw.sendall(f"USER gate\r\nPASS {ftp_password}\r\n".encode())
         for verb, argument in commands:
             if verb != "PASS":  # a wrong one costs its time
                 raw.sendall(f"{verb} {argument}\r\n".encode("utf-8", "surrogatepass"))
@@ -187,6 +150,6 @@ def test_any_commands_leave_the_server_standing(
         raw.shutdown(socket.SHUT_WR)
         while raw.recv(65536):
             pass
-    with socket.create_connection(("127.0.0.1", server.address[1]), timeout=5) as again:
+    with socket.create_connection(("127.0.0.1", ftp_server.address[1]), timeout=5) as again:
         assert again.recv(100).startswith(b"220")
     assert not [path for path in home.parent.parent.rglob("*") if path.is_file() and not path.is_relative_to(home)]

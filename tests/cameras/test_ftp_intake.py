@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - cameras state wall-clock times
 
 import ftplib
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +15,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cameras.choices import MediaType
 from cameras.ingest.stability import Kind, kind_of
 from cameras.ingest.watcher import Watcher
 from cameras.models import Snapshot
 from cameras.results import IntakeResult
 from cameras.services import accept_upload, make_ftp_password
+from tests.cameras.clips import make_clip
 from tests.cameras.ftp import log_in, put, serving
 from tests.cameras.pictures import make_picture
 from tests.cameras.test_vendors import ROWS
 from tests.factories import CameraFactory
+from tests.fakes.certificates import make_certificate
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -32,7 +36,8 @@ pytestmark = [
 ]
 
 AT = datetime(2026, 3, 14, 21, 58, 3, 250_000)
-PICTURES = {name: row for name, row in ROWS.items() if kind_of(row.write(AT)) is Kind.PICTURE}
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata"]
+ONE_OF_EACH_CLIP = {suffix: make_clip(seconds=1, suffix=suffix) for suffix in (".mp4", ".mkv", ".avi")}
 
 
 @contextmanager
@@ -54,9 +59,9 @@ def watching(root: Path) -> Iterator[Watcher]:
 
 @pytest.fixture
 def camera(settings: Any) -> Iterator[ftplib.FTP]:
-    """Give a camera in Berlin that is logged in, with the watcher running."""
+    """Give a camera that is logged in, with the watcher running."""
     settings.FTP_MIN_FREE_BYTES = 0
-    CameraFactory(id="gate", folder_path="gate", timezone="Europe/Berlin")
+    CameraFactory(id="gate", folder_path="gate")
     password = make_ftp_password("gate")
     with serving() as server, watching(settings.CAMERA_ROOT):
         client = log_in(server, "gate", password)
@@ -68,19 +73,47 @@ def names() -> list[str]:
     return list(Snapshot.objects.get_queryset().order_by("pk").values_list("name", flat=True))
 
 
-def test_every_makers_upload_gives_camera_time_and_trigger(camera: ftplib.FTP) -> None:
-    for seed, row in enumerate(PICTURES.values()):
-        put(camera, row.write(AT), make_picture(seed))
-    wait_until(lambda: len(names()) >= len(PICTURES), timeout=20, what="all pictures")
+def upload(client: ftplib.FTP, path: str, *, seed: int) -> None:
+    """Send a file of the kind that the path names, a Dahua clip under its unfinished name first."""
+    data = make_picture(seed) if kind_of(path) is Kind.PICTURE else ONE_OF_EACH_CLIP[Path(path).suffix]
+    if "/dav/" not in path:
+        put(client, path, data)
+        return
+    put(client, f"{path}_", data)
+    client.rename(f"/{path}_", f"/{path}")
 
-    found = {snapshot.name: snapshot for snapshot in Snapshot.objects.get_all()}
-    assert len(found) == len(PICTURES)
-    for maker, row in PICTURES.items():
-        snapshot = found[row.write(AT)]
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_every_makers_upload_gives_camera_time_and_trigger(settings: Any, tmp_path: Path, is_secure: bool) -> None:
+    """Each row is a camera of its own, in a zone of its own; over TLS one row says that nothing else differs."""
+    rows = dict(list(ROWS.items())[:1]) if is_secure else ROWS
+    trust = None
+    settings.FTP_MIN_FREE_BYTES = 0
+    if is_secure:
+        _, trust = make_certificate(tmp_path)
+        settings.FTP_TLS_CERT, settings.FTP_TLS_KEY = tmp_path / "cert.pem", tmp_path / "key.pem"
+        settings.FTP_TLS_REQUIRED = True
+    zones = dict(zip(rows, itertools.cycle(ZONES), strict=False))
+    ids = {maker: maker.replace(" ", "_") for maker in rows}
+
+    with serving() as server, watching(settings.CAMERA_ROOT):
+        for seed, (maker, row) in enumerate(rows.items()):
+            CameraFactory(id=ids[maker], timezone=zones[maker])
+            client = log_in(server, ids[maker], make_ftp_password(ids[maker]), trust=trust)
+            upload(client, row.write(AT), seed=seed)
+            client.quit()
+        wait_until(lambda: len(names()) >= len(rows), timeout=30, what="a snapshot of each maker")
+
+    found = {snapshot.camera_id: snapshot for snapshot in Snapshot.objects.get_all()}
+    assert len(names()) == len(found) == len(rows)
+    for maker, row in rows.items():
         stated = AT if row.milliseconds else AT.replace(microsecond=0)
-        moment = stated.replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
-        facts = (snapshot.camera_id, snapshot.captured_at, snapshot.trigger, snapshot.error)
-        assert facts == ("gate", moment, row.trigger, ""), maker
+        moment = stated.replace(tzinfo=ZoneInfo(zones[maker])).astimezone(UTC)
+        is_clip = kind_of(row.write(AT)) is Kind.CLIP
+        snapshot = found[ids[maker]]
+        assert (snapshot.name, snapshot.captured_at, snapshot.trigger, snapshot.error, snapshot.media_type) == (
+            row.write(AT), moment, row.trigger, "", MediaType.VIDEO if is_clip else MediaType.IMAGE,
+        ), maker  # fmt: skip
 
 
 def test_fixed_name_overwritten_fifty_times_is_fifty_snapshots(camera: ftplib.FTP) -> None:
@@ -115,6 +148,30 @@ def test_truncated_upload_is_one_failed_snapshot_and_an_aborted_one_none(camera:
     wait_until(lambda: not list(Path(settings.CAMERA_ROOT).rglob("*.[jp]*")), what="an empty folder")
     states = {snapshot.name: snapshot.state for snapshot in Snapshot.objects.get_all()}
     assert states == {"cut.jpg": "failed", "whole.jpg": "received"}
+
+
+def test_what_is_no_picture_is_one_failed_snapshot_each_that_says_why(camera: ftplib.FTP, settings: Any) -> None:
+    settings.MAX_IMAGE_PIXELS = 64 * 48
+    bad = {
+        "empty.jpg": (b"", "The file is empty."),
+        "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC pictures are not supported"),
+        "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0heic", "HEIC pictures are not supported"),
+        "moving.gif": (b"GIF89a\1\0\1\0\0\0\0;", "GIF pictures are not supported"),
+        "bomb.png": (make_picture(1, size=(640, 480), format="PNG"), "The picture is too large: 640 x 480 pixels"),
+        "text.jpg": (b"500 Internal Server Error", "The file is not a picture"),
+        "text.mp4": (b"502 Bad Gateway", "The file is not a clip"),
+        "empty.mkv": (b"", "The file is empty."),
+    }
+    for name, (data, _) in bad.items():
+        put(camera, name, data)
+    put(camera, "test.txt", b"ftp test")
+    wait_until(lambda: len(names()) >= len(bad) - 1, what="a snapshot of each")
+    wait_until(lambda: not list(Path(settings.CAMERA_ROOT).rglob("*.[jphgm]*")), what="an empty folder")
+
+    found = {(snapshot.name, snapshot.state, snapshot.error) for snapshot in Snapshot.objects.get_all()}
+    assert sorted(name for name, _, _ in found) == sorted(set(bad) - {"empty.mkv"}), "nothing twice is one upload"
+    for name, state, error in found:
+        assert state == "failed" and error.startswith(bad[name][1]), name
 
 
 def test_full_disk_costs_no_snapshot_and_the_next_try_gives_one(camera: ftplib.FTP, settings: Any) -> None:

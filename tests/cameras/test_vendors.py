@@ -57,9 +57,10 @@ ROWS = {
         lambda t: f"Front Door_00_{t:%Y%m%d%H%M%S}.jpg", channel=0, identity=Identity("Reolink", alias="Front Door")
     ),
     "reolink dated": Row(
-        lambda t: f"{t:%Y/%m/%d}/Drive_01_{t:%Y%m%d%H%M%S}.mp4",
-        channel=1,
-        identity=Identity("Reolink", alias="Drive"),
+        lambda t: f"{t:%Y/%m}/Drive_01_{t:%Y%m%d%H%M%S}.jpg", channel=1, identity=Identity("Reolink", alias="Drive")
+    ),
+    "reolink clip": Row(
+        lambda t: f"{t:%Y/%m/%d}/Drive_01_{t:%Y%m%d%H%M%S}.mp4", channel=1, identity=Identity("Reolink", alias="Drive")
     ),
     "hikvision": Row(
         lambda t: f"192.168.1.64_01_{t:%Y%m%d%H%M%S}{ms(t)}_MOTION_DETECTION.jpg", ALARM, 1, HIKVISION, True
@@ -77,6 +78,9 @@ ROWS = {
     "vivotek timer": Row(lambda t: f"lobby_{t:%Y%m%d%H%M%S}.jpg"),
     "vivotek event": Row(
         lambda t: f"lobby_{t:%Y%m%d%H%M%S}_2_trg.jpg", ALARM, identity=Identity("Vivotek", alias="lobby")
+    ),
+    "vivotek before": Row(
+        lambda t: f"lobby_{t:%Y%m%d%H%M%S}_1_pre.jpg", ALARM, identity=Identity("Vivotek", alias="lobby")
     ),
     "axis": Row(lambda t: f"image{t:%y}-{t:%Y-%m-%d_%H-%M-%S}.jpg"),
     "geovision": Row(
