@@ -32,7 +32,7 @@ def choose_captured_at(
 
 
 def moment_in_clip(captured_at: datetime, *, offset: float, arrived_at: datetime) -> datetime:
-    """Give the time of the frame so many seconds into a clip; what a damaged clip says never leads beyond its arrival."""
+    """Give the time of the frame so many seconds into a clip; a damaged clip's never lies beyond its arrival."""
     latest = max(captured_at, arrived_at + AHEAD)
     try:
         return min(captured_at + timedelta(seconds=offset), latest)
