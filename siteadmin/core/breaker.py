@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from django.conf import settings
+
 from siteadmin.core.exceptions import CircuitBreakerOpenError
 from siteadmin.core.models import BreakerState
 
 T = TypeVar("T")
 
 FAILURES_TO_OPEN = 5
-COOL_OFF = timedelta(seconds=30)
 LONGEST_COOL_OFF = timedelta(minutes=5)
 PROBE_LEASE = timedelta(minutes=2)
 """How long a probe may take before another worker may send one; above every task's time limit."""
@@ -63,7 +64,8 @@ class GuardedCall:
 class CircuitBreaker:
     """The breaker of one target, such as `CircuitBreaker("detector:http", counts=(OutboundError,))`.
 
-    `counts` are the exceptions that speak against the target. Others pass through and prove nothing.
+    `counts` are the exceptions that speak against the target. Others pass through and prove nothing. The first
+    cool-off is BREAKER_COOL_OFF_SECONDS, where nothing else is said.
     """
 
     def __init__(
@@ -72,13 +74,13 @@ class CircuitBreaker:
         *,
         counts: tuple[type[Exception], ...] = (),
         threshold: int = FAILURES_TO_OPEN,
-        cool_off: timedelta = COOL_OFF,
+        cool_off: timedelta | None = None,
         longest_cool_off: timedelta = LONGEST_COOL_OFF,
     ) -> None:
         self.name = name
         self.counts = counts
         self.threshold = threshold
-        self.cool_off = cool_off
+        self.cool_off = settings.BREAKER_COOL_OFF if cool_off is None else cool_off
         self.longest_cool_off = longest_cool_off
 
     def call(self, operation: Callable[[], T]) -> T:

@@ -1,9 +1,12 @@
 """Detectors that are asked by HTTP, over a real socket, in both protocols that we speak.
 
-Each looks at nothing: it answers the objects it was given, and fails as the test says.
+Each looks at nothing: it answers the objects it was given, and fails as the test says. `python -m
+tests.fakes.detector_server PORT` is one that can be killed.
 """
 
 import json
+import sys
+import threading
 from collections.abc import Sequence
 from email import message_from_bytes, policy
 from typing import Any
@@ -49,8 +52,8 @@ ONE_PERSON = deepstack_answer(("person", 0.9, 100, 100, 150, 250))
 class DetectorServer(HttpServer):
     """The server; `default` is what it sees on every picture."""
 
-    def __init__(self, *answers: Answer, default: Answer = ONE_PERSON) -> None:
-        super().__init__(*answers, default=default)
+    def __init__(self, *answers: Answer, default: Answer = ONE_PERSON, port: int = 0) -> None:
+        super().__init__(*answers, default=default, port=port)
 
 
 def form_of(request: Received) -> dict[str, bytes]:
@@ -61,3 +64,8 @@ def form_of(request: Received) -> dict[str, bytes]:
         str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)  # type: ignore[misc]
         for part in message.iter_parts()  # type: ignore[attr-defined]
     }
+
+
+if __name__ == "__main__":
+    with DetectorServer(port=int(sys.argv[1])):
+        threading.Event().wait()

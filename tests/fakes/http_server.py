@@ -72,6 +72,7 @@ class HttpServer:
         default: Answer | None = None,
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.requests: list[Received] = []
         self.default = default or Answer()
@@ -80,7 +81,7 @@ class HttpServer:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=128)
+        self._listener = socket.create_server((host, port), family=family, backlog=128)
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self.connections_made = 0
