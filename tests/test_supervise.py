@@ -164,10 +164,6 @@ def test_every_queue_is_listened_to_by_one_worker(tmp_path: Path, asks_services:
     assert (["admit", "detect"] in queues) == asks_services, "a slow service has a worker of its own"
 
 
-def test_ipv6_address_is_put_into_brackets(tmp_path: Path) -> None:
-    assert site(tmp_path, host="::1").bind == "[::1]:8000"
-
-
 def test_configuration_refuses_what_its_format_would_cut(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must not contain"):
         configuration([Program(name="x", command=["a #b"])], folder=tmp_path, directory=tmp_path)

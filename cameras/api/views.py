@@ -34,7 +34,6 @@ from siteadmin.core.exceptions import (
     AuthorizationError,
     CameraNotFoundError,
     InvalidInputError,
-    LengthRequiredError,
     MediaNotFoundError,
     SnapshotNotFoundError,
     ZoneNotFoundError,
@@ -156,8 +155,6 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
         length = request.META.get("CONTENT_LENGTH") or ""
         if length.isdigit():
             refuse_too_large(int(length) - FORM_OVERHEAD)
-        elif request.method == "POST" and "HTTP_TRANSFER_ENCODING" in request.META:
-            raise LengthRequiredError
         super().initial(request, *args, **kwargs)
 
     @extend_schema(

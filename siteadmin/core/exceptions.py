@@ -274,14 +274,6 @@ class PayloadTooLargeError(SecurityIntelligenceError):
     default_status_code = 413
 
 
-class LengthRequiredError(SecurityIntelligenceError):
-    """The body came without saying how long it is (RFC 9110, 15.5.12)."""
-
-    default_message = "Send a Content-Length: a body in chunks cannot be taken"
-    default_error_code = "LENGTH_REQUIRED"
-    default_status_code = 411
-
-
 class RateLimitError(SecurityIntelligenceError):
     """Too many requests; `retry_after` is in seconds."""
 

@@ -120,10 +120,6 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
         "The `If-Match` header names a state that has passed.",
         "Read it again and send your change with its present `ETag`.",
     ),
-    exceptions.LengthRequiredError: (
-        "The request had `Transfer-Encoding: chunked` and no `Content-Length`.",
-        "Let the client send the length; most do for a file.",
-    ),
     exceptions.PayloadTooLargeError: ("The body or its file is over the limit.", "Send a smaller one."),
     exceptions.RateLimitError: ("Too many requests in a short time.", "Wait as long as `Retry-After` says."),
     exceptions.ExternalServiceError: (_OUTSIDE, _BUSY),

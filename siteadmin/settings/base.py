@@ -212,7 +212,6 @@ MIDDLEWARE = [
 ]
 APPEND_SLASH = True
 ROOT_URLCONF = "siteadmin.urls"
-WSGI_APPLICATION = "siteadmin.wsgi.application"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -363,6 +362,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "events.remove_old",
         "schedule": 3600.0,
         "options": {"expires": 3600, "ignore_result": True},
+    },
+    "forget_changes": {
+        "task": "core.forget_changes",
+        "schedule": 60.0,
+        "options": {"expires": 60, "ignore_result": True},
     },
     "rewrite_search": {"task": "events.rewrite_search", "schedule": 10.0, "options": {"expires": 10}},
     "mark_silent": {

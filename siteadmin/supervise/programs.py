@@ -1,6 +1,5 @@
 """Which processes make up the running site, as data: a further one is one more line."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ DATABASE_STAGE, BROKER_STAGE, SITE_STAGE = 1, 2, 10
 DATABASE_STOP_SECONDS = 90
 WORKER_STOP_SECONDS = 30
 WEB_STOP_SECONDS = 15
-GUNICORN_GRACE_SECONDS = 10
+WEB_GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +37,6 @@ class Site:
     asks_services: bool = False
     """Whether an analyzer or an enrichment service outside is set up."""
 
-    @property
-    def bind(self) -> str:
-        """Give the address in gunicorn's notation."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 def programs_of(site: Site) -> list[Program]:
     """Give the table of processes, in start order."""
@@ -56,7 +50,7 @@ def programs_of(site: Site) -> list[Program]:
     table = [
         Program(
             name="web",
-            command=[python, "-m", "gunicorn", *_gunicorn_options(site), "siteadmin.wsgi:application"],
+            command=[python, "-m", "uvicorn", *_uvicorn_options(site), "siteadmin.asgi:application"],
             stop_seconds=WEB_STOP_SECONDS,
         ),
         Program(
@@ -101,20 +95,19 @@ def _beat_options(site: Site) -> list[str]:
     return ["--scheduler=siteadmin.supervise.beat:Scheduler", f"--schedule={site.var / 'celerybeat-schedule'}"]
 
 
-def _gunicorn_options(site: Site) -> list[str]:
-    options = [
-        "--worker-class=gthread",
+def _uvicorn_options(site: Site) -> list[str]:
+    return [
+        f"--host={site.host}",
+        f"--port={site.port}",
         "--workers=2",
-        "--threads=8",
-        f"--bind={site.bind}",
-        f"--graceful-timeout={GUNICORN_GRACE_SECONDS}",
-        "--timeout=60",
-        "--keep-alive=5",
+        "--loop=uvloop",
+        "--http=httptools",
+        "--ws=none",
+        "--lifespan=on",
+        f"--timeout-graceful-shutdown={WEB_GRACE_SECONDS}",
+        "--timeout-keep-alive=5",
         "--log-level=warning",
-        "--forwarded-allow-ips=",  # our own middleware decides which proxy is believed
-        "--no-control-socket",
+        "--no-access-log",
+        "--no-server-header",
+        "--no-proxy-headers",  # our own middleware decides which proxy is believed
     ]
-    memory = Path("/dev/shm")  # noqa: S108 - gunicorn opens an unnamed file there; a disk may stall its heartbeat
-    if memory.is_dir() and os.access(memory, os.W_OK):
-        options.append(f"--worker-tmp-dir={memory}")
-    return options

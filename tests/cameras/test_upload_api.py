@@ -194,14 +194,6 @@ def test_a_time_that_no_clock_in_utc_shows_is_refused(uploader: APIClient, captu
     assert answer.json()["errors"][0]["field"] == "captured_at"
 
 
-def test_a_body_in_chunks_is_told_to_send_its_length(uploader: APIClient) -> None:
-    answer = uploader.generic(
-        "POST", "/api/cameras/gate/snapshots", b"", content_type="image/jpeg", HTTP_TRANSFER_ENCODING="chunked"
-    )
-
-    assert (answer.status_code, answer.json()["code"]) == (411, "LENGTH_REQUIRED")
-
-
 def test_a_file_that_retention_removes_meanwhile_is_stored_again(
     uploader: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,7 +98,7 @@ def test_a_killed_worker_an_emptied_redis_and_a_restarted_database_lose_and_doub
 @pytest.mark.parametrize(
     "words",
     [
-        ("gunicorn",),
+        ("uvicorn",),
         ("celery", "pipeline@"),
         ("celery", "notifier@"),
         ("celery", "beat"),
