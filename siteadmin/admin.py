@@ -16,7 +16,7 @@ from cameras.models import Camera
 from siteadmin.core.admin import ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.keys import create_api_key
-from siteadmin.core.models import ApiKey, BreakerState, DeadLetter
+from siteadmin.core.models import ApiKey, BreakerState, Change, DeadLetter
 from siteadmin.core.retry import discard, requeue
 from siteadmin.core.roles import Role
 
@@ -119,3 +119,12 @@ class BreakerStateAdmin(ReadOnlyAdmin):
 
     list_display = ["name", "failures", "open_until", "last_error", "changed_at"]
     search_fields = ["name"]
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin):
+    """What the listeners of the last day were told of."""
+
+    list_display = ["topic", "subject", "camera_id", "at"]
+    list_filter = ["topic"]
+    search_fields = ["=subject", "=camera_id"]

@@ -12,6 +12,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
+from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 
 router = ApiRouter()
@@ -37,6 +38,7 @@ class DocsView(SpectacularSwaggerView):
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
     re_path(r"^system/status/?$", SystemStatusViewSet.as_view({"get": "status"}), name="api-system-status"),
+    re_path(r"^stream/?$", StreamViewSet.as_view({"get": "stream"}), name="api-stream"),
     re_path(r"^schema/?$", SchemaView.as_view(), name="api-schema"),
     re_path(r"^docs/?$", DocsView.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r"^.*$", UnknownPathView.as_view()),

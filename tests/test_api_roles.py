@@ -132,7 +132,8 @@ def ask(client: APIClient, route: Route, ids: dict[str, Any]) -> Any:
     """Ask with an empty body and take back whatever it did."""
     with transaction.atomic():
         response = client.generic(route.method.upper(), route.address(ids), "{}", content_type="application/json")
-        response.body = response.getvalue()  # a stream closes its file at its end
+        # A stream closes its file at its end; one without an end is heard by tests/test_stream.py.
+        response.body = b"" if getattr(response, "is_async", False) else response.getvalue()
         transaction.set_rollback(True)  # noqa: FBT003 - Django's own form
     return response
 

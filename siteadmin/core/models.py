@@ -5,6 +5,7 @@ from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from siteadmin.core.change_repositories import ChangeRepository
 from siteadmin.core.repositories import ApiKeyRepository, BreakerStateRepository, DeadLetterRepository
 from siteadmin.core.roles import Role
 
@@ -101,3 +102,22 @@ class BreakerState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Change(models.Model):
+    """Something that listeners are told of; written by triggers, in the transaction of the change itself."""
+
+    transaction = models.BigIntegerField(editable=False, help_text="The database's own number of the transaction.")
+    topic = models.CharField(max_length=32)
+    subject = models.CharField(max_length=64, help_text="Id of the row.")
+    camera_id = models.CharField(max_length=64, help_text="Who may not see the camera hears nothing of it.")
+    at = models.DateTimeField(db_default=Now())
+
+    objects = ChangeRepository()
+
+    class Meta:
+        ordering = ["transaction", "id"]
+        indexes = [models.Index(fields=["transaction", "id"], name="change_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.subject}"

@@ -62,3 +62,11 @@ class SweepResult:
 
     dispatched: dict[str, int] = dataclasses.field(default_factory=dict)
     error: str | None = None
+
+
+@register_result
+@dataclasses.dataclass(slots=True, frozen=True)
+class ForgetResult:
+    """How many rows went because they were too old."""
+
+    removed: int = 0

@@ -1,9 +1,9 @@
-"""The kernel's own task."""
+"""The kernel's own tasks."""
 
 from celery import shared_task
 
-from siteadmin.core import heartbeat, sweeper
-from siteadmin.core.results import SweepResult
+from siteadmin.core import heartbeat, stream, sweeper
+from siteadmin.core.results import ForgetResult, SweepResult
 
 
 @shared_task(name="core.sweep")
@@ -11,3 +11,9 @@ def sweep() -> SweepResult:
     """Ask again for every row that waits for too long; beat runs it every few seconds."""
     heartbeat.note_beat()
     return sweeper.sweep_all()
+
+
+@shared_task(name="core.forget_changes")
+def forget_changes() -> ForgetResult:
+    """Remove what nobody can resume a stream from any more."""
+    return ForgetResult(removed=stream.forget_old())

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_keys, workers_on_one_key
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
+from tests.bench.stream import idle_listeners
 from tests.product import ROOT
 
 Figures = dict[str, float | int | str]
@@ -17,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "evaluation, one event against 200 rules": one_event_against_200_rules,
     "evaluation, 8 workers on one key": workers_on_one_key,
     "evaluation, 8 workers on 1,000 keys": workers_on_many_keys,
+    "stream, idle listeners": idle_listeners,
     "picture to webhook, instant detector": picture_to_webhook_instant,
     "picture to webhook, built-in detector": picture_to_webhook_opencv,
 }
