@@ -14,6 +14,7 @@ from django.db.models.functions import Now, TruncTime
 from cameras.choices import WAITING_STATES
 from events import sql
 from events.choices import GROUPING_LOCK, LONGEST_QUERY, EventState, ScoredBy
+from events.history_repositories import EventHistory
 from events.report_repositories import EventReports
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
@@ -91,7 +92,7 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
 _EventRepository = ClaimableRepository.from_queryset(EventQuerySet)
 
 
-class EventRepository(EventReports, _EventRepository["Event"]):
+class EventRepository(EventHistory, EventReports, _EventRepository["Event"]):
     """Look-ups and writes of events."""
 
     def get_queryset(self) -> EventQuerySet:

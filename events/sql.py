@@ -143,6 +143,21 @@ WHERE e.id = ANY(%(ids)s::bigint[]) AND c.id = e.camera_id
 """.replace("{document}", _DOCUMENT.format(summary="e.summary", reasoning="e.reasoning"))
 """The words of events, as they are stored."""
 
+STAGE_EVENTS = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_event
+    (LIKE events_event INCLUDING GENERATED) ON COMMIT DROP
+"""
+"""Where events that are loaded wait for their words."""
+
+LOAD_EVENTS = """
+INSERT INTO events_event ({columns}, search)
+SELECT {columns}, words
+FROM (SELECT e.*, {document} AS words
+      FROM staged_event e JOIN cameras_camera c ON c.id = e.camera_id) AS staged
+ORDER BY id
+""".replace("{document}", _DOCUMENT.format(summary="e.summary", reasoning="e.reasoning"))
+"""Loaded events, with their words."""
+
 WRITE_SCORES = """
 UPDATE events_event e SET
     summary = new.summary,
