@@ -12,7 +12,7 @@ class AlertsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the kernel which rows wait for this app's steps, and how they are made to wait again."""
         # Models can be imported only now.
-        from alerts.models import CameraState, Delivery, Escalation
+        from alerts.models import Delivery, Escalation
         from alerts.services.camera_evaluation import revive_change
         from alerts.services.evaluation import revive_event
         from cameras.models import CameraStatusChange
@@ -25,7 +25,6 @@ class AlertsConfig(AppConfig):
         register_reviver(Step.EVALUATE, revive_event)
         register_waiting(Step.EVALUATE_CAMERA, CameraStatusChange.objects)
         register_reviver(Step.EVALUATE_CAMERA, revive_change)
-        register_waiting(Step.ANNOUNCE, CameraState.objects)
         register_waiting(Step.DELIVER, Delivery.objects)
         register_reviver(Step.DELIVER, Delivery.objects.revive)
         register_waiting(Step.ESCALATE, Escalation.objects)

@@ -28,8 +28,6 @@ BUSY_LOOK, BUSY_PATIENCE = timedelta(milliseconds=20), timedelta(milliseconds=30
 """How often, and for how long, a worker waits for a busy channel before it does something else."""
 SLOW_PAUSE = timedelta(seconds=5)
 """Until the others of that channel look again, at most."""
-ANNOUNCE_LEASE = timedelta(seconds=60)
-"""How long telling a broker of a camera may take; above the channel's deadline."""
 SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300

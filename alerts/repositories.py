@@ -34,6 +34,14 @@ class ChannelQuerySet(RepositoryQuerySet["Channel"]):
         """Keep those that are on."""
         return self.filter(enabled=True).order_by("pk")
 
+    def with_connection(self) -> Self:
+        """Fetch the state of MQTT channels' connections along."""
+        return self.select_related("mqtt_connection")
+
+    def with_broker(self) -> Self:
+        """Keep the MQTT channels that are on."""
+        return self.filter(kind=ChannelKind.MQTT, enabled=True).order_by("pk")
+
     def switched_off(self) -> Self:
         """Keep those that the product switched off itself."""
         return self.filter(enabled=False).exclude(disabled_reason="")

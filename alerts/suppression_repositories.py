@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class ModeQuerySet(RepositoryQuerySet["Mode"]):
     """Reads that chain."""
 
+    def in_order(self) -> Self:
+        """Give all in the order in which they were made."""
+        return self.order_by("pk")
+
 
 _ModeRepository = Repository.from_queryset(ModeQuerySet)
 
@@ -42,7 +46,7 @@ class ModeRepository(_ModeRepository["Mode"]):
 
     def names(self) -> list[str]:
         """Give the names of all modes."""
-        return list(self.get_queryset().order_by("pk").values_list("name", flat=True))
+        return list(self.in_order().values_list("name", flat=True))
 
     def set_active(self, mode_id: int) -> None:
         """Make this mode the active one; the caller has locked all."""

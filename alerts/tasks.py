@@ -2,11 +2,9 @@
 
 from celery import shared_task
 
-from alerts.choices import ANNOUNCE_LEASE, DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
+from alerts.choices import DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
 from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, ModeSwitchResult
 from alerts.services.camera_evaluation import evaluate_change
-from alerts.services.camera_states import announce as announce_one
-from alerts.services.camera_states import notice_changes
 from alerts.services.delivery import deliver as deliver_one
 from alerts.services.escalation import escalate_alert
 from alerts.services.evaluation import evaluate_event
@@ -24,18 +22,6 @@ def evaluate(event_id: int) -> EvaluationResult:
 def evaluate_camera(change_id: int) -> EvaluationResult:
     """Judge the rules for one camera that fell silent or came back."""
     return evaluate_change(change_id)
-
-
-@shared_task(name=Step.ANNOUNCE.value, time_limit=ANNOUNCE_LEASE.seconds - 5)
-def announce(state_id: int) -> bool:
-    """Tell a broker how a camera stands."""
-    return announce_one(state_id)
-
-
-@shared_task(name="alerts.tell_brokers")
-def tell_brokers() -> int:
-    """Let brokers be told of what changed."""
-    return notice_changes()
 
 
 @shared_task(name=Step.DELIVER.value, time_limit=DELIVER_TIME_LIMIT, soft_time_limit=DELIVER_SOFT_TIME_LIMIT)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from alerts.models import MqttConnection
 from cameras.choices import CameraStatus
 from cameras.detector_choice import configured_detectors
 from cameras.models import Camera
@@ -57,6 +58,7 @@ def read_status() -> dict[str, Any]:
     parts["analyzer"] = _analyzer_part()
     parts["breakers"] = _breaker_part()
     parts["watcher"] = _watcher_part()
+    parts["mqtt"] = _mqtt_part()
     parts["storage"] = _storage_part()
     parts["cameras"] = _camera_part()
     return {"state": _worst(part["state"] for part in parts.values()), "checked_at": timezone.now(), **parts}
@@ -191,6 +193,17 @@ def _breaker_state(view: BreakerView) -> Part:
         reason = f"{view.failures} failures in a row: {view.last_error}" if view.failures else ""
         return _part(State.DEGRADED, reason)
     return _part(State.DOWN, f"Not asked after {view.failures} failures in a row: {view.last_error}")
+
+
+def _mqtt_part() -> Part:
+    """Tell of the kept connection of each MQTT channel that is on."""
+    kept = MqttConnection.objects.of_channels()
+    found = [
+        {"channel": one.channel.name, "connected": one.is_connected, "since": one.since, "reason": one.problem}
+        for one in kept
+    ]
+    reason = "; ".join(f"{one['channel']}: {one['reason']}" for one in found if one["reason"])
+    return _part(State.DEGRADED, reason, connections=found)
 
 
 def _storage_part() -> Part:

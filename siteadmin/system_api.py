@@ -70,6 +70,12 @@ class WatcherSerializer(PartSerializer):
     left_alone = serializers.DictField(child=serializers.IntegerField())
 
 
+class MqttSerializer(PartSerializer):
+    """The kept connections to MQTT brokers."""
+
+    connections = serializers.ListField(child=serializers.DictField())
+
+
 class StorageSerializer(PartSerializer):
     """The folder of the uploads and the disk."""
 
@@ -97,6 +103,7 @@ class StatusSerializer(StrictSerializer):
     analyzer = AnalyzerSerializer()
     breakers = BreakersSerializer()
     watcher = WatcherSerializer()
+    mqtt = MqttSerializer()
     storage = StorageSerializer()
     cameras = CamerasSerializer()
 

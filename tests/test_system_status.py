@@ -27,7 +27,7 @@ from tests.fakes.http_server import Answer, HttpServer, closed_port
 pytestmark = pytest.mark.django_db
 
 PARTS = {
-    "database", "broker", "workers", "beat", "queues", "detector", "analyzer", "breakers", "watcher", "storage",
+    "database", "broker", "workers", "beat", "queues", "detector", "analyzer", "breakers", "watcher", "mqtt", "storage",
     "cameras",
 }  # fmt: skip
 ALL_QUEUES = sorted([step.queue for step in Step] + ["celery"])

@@ -27,6 +27,7 @@ SETTINGS_OF: dict[str, dict[str, str]] = {
         "host": "mqtt_host",
         "port": "mqtt_port",
         "tls": "mqtt_tls",
+        "ca_certificate": "mqtt_ca_certificate",
         "username": "mqtt_username",
         "password": "mqtt_password",
         "topic_prefix": "mqtt_topic_prefix",
@@ -75,6 +76,13 @@ class ChannelForm(forms.ModelForm[Channel]):
         label="Port", required=False, widget=UnfoldAdminIntegerFieldWidget, help_text="Empty: 1883, or 8883 with TLS."
     )
     mqtt_tls = forms.BooleanField(label="TLS", required=False, widget=UnfoldBooleanSwitchWidget)
+    mqtt_ca_certificate = forms.CharField(
+        label="Authority's certificate",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="In PEM, for a broker whose certificate is signed by an authority of your own. "
+        "Empty: those that the system trusts.",
+    )
     mqtt_username = forms.CharField(label="User name", required=False, widget=UnfoldAdminTextInputWidget)
     mqtt_password = forms.CharField(
         label="Password",

@@ -33,6 +33,7 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     form = ChannelForm
     list_display: ClassVar = ["name", "kind", "enabled", "problem"]
     list_filter: ClassVar = ["kind", "enabled"]
+    list_select_related: ClassVar = ["mqtt_connection"]
     search_fields: ClassVar = ["name"]
     readonly_fields: ClassVar = ["problem"]
     actions: ClassVar = ["send_test", "rotate_secrets"]

@@ -1,10 +1,10 @@
-"""The admin pages of devices with notifications and of what brokers were told."""
+"""The admin pages of what reaches devices and brokers."""
 
 from typing import ClassVar
 
 from django.contrib import admin
 
-from alerts.models import CameraState, PushSubscription, VapidKey
+from alerts.models import MqttConnection, PushSubscription, VapidKey
 from siteadmin.core.admin import ReadOnlyAdmin
 
 
@@ -25,10 +25,10 @@ class VapidKeyAdmin(ReadOnlyAdmin):
     fields: ClassVar = list_display
 
 
-@admin.register(CameraState)
-class CameraStateAdmin(ReadOnlyAdmin):
-    """What MQTT brokers were told of cameras."""
+@admin.register(MqttConnection)
+class MqttConnectionAdmin(ReadOnlyAdmin):
+    """The kept connections to MQTT brokers."""
 
-    list_display: ClassVar = ["camera", "channel", "due_at", "attempts"]
-    list_select_related: ClassVar = ["camera", "channel"]
+    list_display: ClassVar = ["channel", "is_connected", "since", "failures", "error"]
+    list_select_related: ClassVar = ["channel"]
     fields: ClassVar = list_display

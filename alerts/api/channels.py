@@ -139,7 +139,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
     throttle_scopes: ClassVar = {"test": Scope.TESTS}
 
     def get_rows(self) -> QuerySet[Channel]:
-        return Channel.objects.get_queryset()
+        return Channel.objects.with_connection()
 
     @extend_schema(responses={201: CreatedChannelSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

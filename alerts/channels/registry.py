@@ -4,7 +4,7 @@ from alerts.channels.apprise import AppriseTransport
 from alerts.channels.base import Transport
 from alerts.channels.email import EmailTransport
 from alerts.channels.inbox import InboxTransport
-from alerts.channels.mqtt import MqttTransport
+from alerts.channels.mqtt.transport import MqttTransport
 from alerts.channels.webhook import WebhookTransport
 from alerts.channels.webpush import WebPushTransport
 from alerts.choices import ChannelKind

@@ -5,10 +5,10 @@ from alerts.models.channels import Channel, ChannelPace
 from alerts.models.deliveries import Delivery, DeliveryAttempt
 from alerts.models.escalation import Escalation, EscalationStep
 from alerts.models.links import LinkUse
+from alerts.models.mqtt import MqttConnection
 from alerts.models.push import PushSubscription as PushSubscription
 from alerts.models.push import VapidKey as VapidKey
 from alerts.models.rules import AlertRule, RuleDecision
-from alerts.models.states import CameraState as CameraState
 from alerts.models.suppression import Mode, ModeChange, QuietHours, Silence
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "LinkUse",
     "Mode",
     "ModeChange",
+    "MqttConnection",
     "QuietHours",
     "RuleDecision",
     "Silence",

@@ -10,7 +10,7 @@ from alerts.channels.base import ConfigError, Message
 from alerts.channels.registry import transport_of
 from alerts.choices import SECRET_OVERLAP, ChannelKind
 from alerts.messages import build_test_notice
-from alerts.models import CameraState, Channel, Delivery
+from alerts.models import Channel, Delivery, MqttConnection
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.sending import breaker_of, send_message
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
@@ -32,7 +32,10 @@ def create_channel(
     channel = Channel(name=name, kind=kind, enabled=enabled, **options)
     channel.config = transport.validate(config)
     channel.secret = transport.make_secret(secret)
-    return _store(channel)
+    with transaction.atomic():
+        _store(channel)
+        _expect_connection(channel)
+    return channel
 
 
 def update_channel(
@@ -57,7 +60,7 @@ def update_channel(
             channel.name = name
         for option, value in options.items():
             setattr(channel, option, value)
-        before = breaker_of(channel)
+        before, settings_before = breaker_of(channel), (channel.enabled, channel.config)
         if config is not None:
             channel.config = transport.validate(config, old=channel.config if channel.is_readable else None)
         if secret:
@@ -72,7 +75,8 @@ def update_channel(
         after = breaker_of(channel)
         if before is not None and after is not None and before.name != after.name:
             BreakerState.objects.delete_by_id(before.name)
-        CameraState.objects.forget_told(channel.pk)
+        if (channel.enabled, channel.config) != settings_before:
+            _expect_connection(channel)
         if channel.enabled:
             Delivery.objects.wake_parked(channel.pk)
             Delivery.objects.wake_held(channel.pk)
@@ -144,12 +148,22 @@ def send_test_message(channel_id: int) -> DeliveryResult:
 
 def problem_of(channel: Channel) -> str:
     """Say why the channel can send nothing at present, or give an empty text."""
-    return transport_of(channel.kind).problem() if channel.is_readable else UNREADABLE
+    if not channel.is_readable:
+        return UNREADABLE
+    kept = getattr(channel, "mqtt_connection", None)
+    broken = kept.problem if kept is not None and channel.enabled else ""
+    return transport_of(channel.kind).problem() or broken
 
 
 def shown_config(channel: Channel) -> dict[str, Any]:
     """Give the channel's settings as they may be shown; none where they cannot be read."""
     return transport_of(channel.kind).mask(channel.config) if channel.is_readable else {}
+
+
+def _expect_connection(channel: Channel) -> None:
+    """Forget how the connection of a channel stood that has other settings now; it is made anew in a moment."""
+    if channel.kind == ChannelKind.MQTT:
+        MqttConnection.objects.expect(channel.pk)
 
 
 def _told(outcome: ChannelOutcome) -> DeliveryResult:

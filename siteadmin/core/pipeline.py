@@ -32,7 +32,6 @@ class Step(StrEnum):
     ENRICH = "events.enrich"
     ANALYZE = "events.analyze"
     EVALUATE = "alerts.evaluate"
-    ANNOUNCE = "alerts.announce"
     EVALUATE_CAMERA = "alerts.evaluate_camera"
     DELIVER = "alerts.deliver"
     ESCALATE = "alerts.escalate"

@@ -384,7 +384,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 10, "ignore_result": True},
     },
-    "tell_brokers": {"task": "alerts.tell_brokers", "schedule": 2.0, "options": {"expires": 10, "ignore_result": True}},
     "draw_demo": {
         "task": "siteadmin.draw_demo",
         "schedule": 3.0,

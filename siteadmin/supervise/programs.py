@@ -61,7 +61,7 @@ def programs_of(site: Site) -> list[Program]:
         Program(
             name="notifier",
             command=[
-                *worker, "-Q", "evaluate,evaluate_camera,announce,deliver,escalate,celery", "--pool=threads",
+                *worker, "-Q", "evaluate,evaluate_camera,deliver,escalate,celery", "--pool=threads",
                 "--concurrency=16",
                 "-n", "notifier@%h",
             ],
@@ -69,6 +69,7 @@ def programs_of(site: Site) -> list[Program]:
         ),
         Program(name="beat", command=[*celery, "beat", *_beat_options(site)]),
         Program(name="watcher", command=[*manage, "watch"]),
+        Program(name="mqtt", command=[*manage, "mqtt"]),
     ]  # fmt: skip
     if site.takes_ftp:
         table.append(Program(name="ftpd", command=[*manage, "ftpd"]))

@@ -1,9 +1,12 @@
 """A real MQTT broker (amqtt) on loopback, in a thread of its own, with somebody who listens to everything."""
 
 import asyncio
+import gc
 import socket
 import threading
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from amqtt.broker import Broker
@@ -32,9 +35,13 @@ class OnePassword(BaseAuthPlugin):
 class MqttBroker:
     """The broker; use as a context manager."""
 
-    def __init__(self, *, port: int | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, *, port: int | None = None, password: str | None = None, certificate: Path | None = None
+    ) -> None:
         self.port = port or _free_port()
         self._password = password
+        self._certificate = certificate
+        """PEM, with `key.pem` beside it: speak TLS."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.received: list[MQTTMessage] = []
@@ -48,13 +55,21 @@ class MqttBroker:
             self._listener.username_pw_set("user", self._password)
         self._listener.on_message = lambda client, userdata, message: self.received.append(message)
         self._listener.on_subscribe = lambda *args: self._subscribed.set()
-        self._listener.connect("127.0.0.1", self.port)
+        if self._certificate is not None:
+            self._listener.tls_set(str(self._certificate))
+        self._listener.connect("localhost", self.port)
         self._listener.loop_start()
         self._listener.subscribe("#", qos=1)
         assert self._subscribed.wait(10)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it, with all that it kept; again does nothing."""
+        if not self._thread.is_alive():
+            return
         self._listener.disconnect()
         self._listener.loop_stop()
         self._run(self._broker.shutdown())
@@ -65,6 +80,10 @@ class MqttBroker:
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
+        with warnings.catch_warnings():  # amqtt leaves its ends of broken connections to the collector
+            warnings.simplefilter("ignore", ResourceWarning)
+            del self._broker
+            gc.collect()
 
     def wait_for(self, topic: str, *, count: int = 1) -> list[MQTTMessage]:
         """Give the messages of a topic once there are `count` of them."""
@@ -75,13 +94,30 @@ class MqttBroker:
         """Give what came on a topic."""
         return [message for message in list(self.received) if message.topic == topic]
 
+    def payloads(self, topic: str) -> list[bytes]:
+        """Give the payloads that came on a topic, in order."""
+        return [message.payload for message in self.on(topic)]
+
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        """Say something to whoever listens."""
+        self._listener.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def kept(self, topic: str) -> bytes | None:
+        """Give what somebody who comes now is told on a topic; None where the broker keeps nothing."""
+        retained = self._broker._retained_messages.get(topic)
+        return None if retained is None else bytes(retained.data)
+
     async def _start(self) -> Broker:
         plugins: dict[str, Any] = {}
         if self._password is None:
             plugins["amqtt.plugins.authentication.AnonymousAuthPlugin"] = {"allow_anonymous": True}
         else:
             plugins["tests.fakes.mqtt_broker.OnePassword"] = {"password": self._password}
-        config = {"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}}, "plugins": plugins}
+        listener: dict[str, Any] = {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}
+        if self._certificate is not None:
+            listener |= {"ssl": True, "certfile": str(self._certificate)}
+            listener["keyfile"] = str(self._certificate.with_name("key.pem"))
+        config = {"listeners": {"default": listener}, "plugins": plugins}
         broker = Broker(config)
         await broker.start()
         return broker

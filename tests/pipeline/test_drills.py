@@ -14,8 +14,12 @@ import pytest
 
 from siteadmin.demo.scene import FRONT_DOOR, draw_picture
 from tests.fakes.http_server import HttpServer
+from tests.fakes.mqtt_broker import MqttBroker
 from tests.product import Product, running_product
 from tests.waiting import wait_until
+
+# amqtt, the broker, warns of what it uses itself.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 BACK_WITHIN = 5.0
 SETTINGS = {
@@ -34,12 +38,21 @@ def receiver() -> Iterator[HttpServer]:
 
 
 @pytest.fixture(scope="module")
-def product(receiver: HttpServer) -> Iterator[Product]:
-    """Give one running product with a rule and a webhook for all drills."""
+def broker() -> Iterator[MqttBroker]:
+    """Give an MQTT broker."""
+    with MqttBroker() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def product(receiver: HttpServer, broker: MqttBroker) -> Iterator[Product]:
+    """Give one running product with a rule, a webhook and a broker for all drills."""
     with running_product(**SETTINGS) as running:
         key = running.api_key("operator")
         channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
         _, made = running.request("POST", "/api/channels", key=key, body=channel)
+        home = {"name": "home", "kind": "mqtt", "config": {"host": "127.0.0.1", "port": broker.port}}
+        running.request("POST", "/api/channels", key=key, body=home)
         rule = {"name": "all", "cooldown_seconds": 0, "channel_ids": [made["id"]]}
         status, body = running.request("POST", "/api/alert-rules", key=key, body=rule)
         assert status == 201, body
@@ -103,10 +116,11 @@ def test_a_killed_worker_an_emptied_redis_and_a_restarted_database_lose_and_doub
         ("celery", "notifier@"),
         ("celery", "beat"),
         ("manage.py", "watch"),
+        ("manage.py mqtt",),
         ("redis-server",),
         ("postgres", "-D"),
     ],
-    ids=["web", "worker", "notifier", "beat", "watcher", "redis", "postgres"],
+    ids=["web", "worker", "notifier", "beat", "watcher", "mqtt", "redis", "postgres"],
 )
 def test_a_killed_process_is_back_within_five_seconds_and_the_rest_runs_on(
     product: Product, words: tuple[str, ...]
@@ -118,7 +132,7 @@ def test_a_killed_process_is_back_within_five_seconds_and_the_rest_runs_on(
                 lines[child.pid] = " ".join(child.cmdline())
         return lines
 
-    wait_until(lambda: len(masters()) >= 7, timeout=15)
+    wait_until(lambda: len(masters()) >= 8, timeout=15)
     before = masters()
     (victim,) = [pid for pid, line in before.items() if all(word in line for word in words)]
 
@@ -132,6 +146,25 @@ def test_a_killed_process_is_back_within_five_seconds_and_the_rest_runs_on(
     wait_until(is_back, timeout=BACK_WITHIN)
     assert time.monotonic() - killed_at < BACK_WITHIN
     assert {pid for pid in before if pid != victim} <= set(masters())
+
+
+def test_killing_the_keeper_of_connections_sends_the_last_will_and_it_comes_back(
+    product: Product, broker: MqttBroker
+) -> None:
+    wait_until(lambda: broker.kept("siteadmin/status") == b"online", timeout=30)
+    told = len(broker.on("siteadmin/status"))
+    (keeper,) = product.processes("manage.py mqtt")
+
+    keeper.kill()
+
+    seen = broker.wait_for("siteadmin/status", count=told + 1)[told:]
+    assert [message.payload for message in seen][0] == b"offline"
+    wait_until(lambda: broker.kept("siteadmin/status") == b"online", timeout=30)
+    broker.publish("siteadmin/mode/set", "away")
+    wait_until(lambda: broker.kept("siteadmin/mode") == b"away", timeout=10)
+    assert product.rows("SELECT mode_name, by FROM alerts_modechange ORDER BY id DESC LIMIT 1") == [
+        ("away", "mqtt: home")
+    ]
 
 
 def test_after_every_kill_a_picture_still_reaches_the_receiver(product: Product, receiver: HttpServer) -> None:

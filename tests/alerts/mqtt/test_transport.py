@@ -2,20 +2,25 @@
 
 import ipaddress
 import json
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alerts.channels import mqtt
 from alerts.channels.base import ChannelError, ConfigError, Message
-from alerts.channels.mqtt import MqttTransport
+from alerts.channels.mqtt import session
+from alerts.channels.mqtt.topics import EVENT_TYPES
+from alerts.channels.mqtt.transport import MqttTransport
 from alerts.results import Notice
 from alerts.services.channels import create_channel, send_test_message, shown_config, update_channel
 from tests.alerts.telling import deliver_now, delivery_to
-from tests.fakes.http_server import Answer, HttpServer, closed_port
+from tests.fakes.certificates import make_certificate
+from tests.fakes.http_server import HttpServer, closed_port
 from tests.fakes.mqtt_broker import MqttBroker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -26,12 +31,6 @@ NOTICE = Notice(
     title="High: person at <script> @everyone",
     data={"alert": {"id": 7, "severity": "high"}},
 )
-
-
-@pytest.fixture
-def broker(loopback: None) -> Iterator[MqttBroker]:
-    with MqttBroker() as running:
-        yield running
 
 
 def config(**settings: Any) -> dict[str, Any]:
@@ -57,14 +56,13 @@ def test_alert_arrives_in_the_form_of_an_event_entity(broker: MqttBroker) -> Non
     assert not message.retain
 
 
-def test_home_assistant_finds_the_entity(broker: MqttBroker) -> None:
-    send(config(port=broker.port, topic_prefix="house/cams", discovery_prefix="ha"))
+@pytest.mark.parametrize(
+    ("kind", "word"), [("alert.digest", "digest"), ("channel.disabled", "notice"), ("channel.test", "test")]
+)
+def test_what_is_no_alert_has_an_event_type_of_its_own(kind: str, word: str) -> None:
+    body = json.loads(transport.compose(replace(NOTICE, type=kind, data={"alert": None}), key="msg_1", config={}))
 
-    [message] = broker.wait_for("ha/event/house_cams/alert/config")
-    entity = json.loads(message.payload)
-    assert entity["state_topic"] == "house/cams/alert"
-    assert set(entity["event_types"]) == {"low", "medium", "high", "critical", "test"}
-    broker.wait_for("house/cams/alert")
+    assert body["event_type"] == word and word in EVENT_TYPES
 
 
 @pytest.mark.django_db
@@ -95,7 +93,7 @@ def test_broker_that_is_down_is_tried_again(loopback: None) -> None:
 
 
 def test_broker_that_says_nothing_ends_at_the_deadline(receiver: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt.Session.__init__, "__kwdefaults__", {"deadline": timedelta(seconds=1)})
+    monkeypatch.setitem(session.Session.__init__.__kwdefaults__, "deadline", timedelta(seconds=1))
     started = time.monotonic()
 
     error = refusal(config(port=receiver.port))
@@ -104,13 +102,42 @@ def test_broker_that_says_nothing_ends_at_the_deadline(receiver: HttpServer, mon
     assert time.monotonic() - started < 5
 
 
-def test_something_else_than_a_broker_is_tried_again(receiver: HttpServer) -> None:
-    receiver.default = Answer(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+def test_something_else_than_a_broker_is_tried_again(loopback: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        greeter = threading.Thread(target=lambda: server.accept()[0].send(b"SSH-2.0-OpenSSH_9.2\r\n"))
+        greeter.start()
 
-    assert not refusal(config(port=receiver.port, tls=False)).permanent
+        assert not refusal(config(port=server.getsockname()[1])).permanent
+        greeter.join(5)
 
 
-def test_tls_is_not_given_up(broker: MqttBroker) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Give the certificate of a broker, which is its own authority."""
+    return make_certificate(tmp_path)[1]
+
+
+def test_broker_whose_authority_is_private_is_told_over_tls(loopback: None, certificate: Path) -> None:
+    with MqttBroker(certificate=certificate) as broker:
+        authority = {"ca_certificate": certificate.read_text(), "host": "localhost"}
+
+        send(config(port=broker.port, tls=True, **authority))
+
+        assert broker.wait_for("siteadmin/alert")
+
+
+@pytest.mark.parametrize(("host", "why"), [("localhost", "self-signed"), ("127.0.0.1", "mismatch")])
+def test_certificate_that_is_not_trusted_ends_it(loopback: None, certificate: Path, host: str, why: str) -> None:
+    authority = certificate.read_text() if why == "mismatch" else ""
+    with MqttBroker(certificate=certificate) as broker:
+        error = refusal(config(port=broker.port, tls=True, host=host, ca_certificate=authority))
+
+        assert "certificate is not trusted" in str(error) and why in str(error)
+        assert broker.on("siteadmin/alert") == []
+
+
+def test_tls_is_not_given_up(broker: MqttBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "CONNECT_SECONDS", 1)
     assert not refusal(config(port=broker.port, tls=True)).permanent
     assert broker.on("siteadmin/alert") == []
 
@@ -137,6 +164,9 @@ def test_address_is_judged_where_it_is_connected_to(settings: Any, host: str) ->
         ({"port": "1883"}, "port"),
         ({"port": True}, "port"),
         ({"tls": "yes"}, "tls"),
+        ({"ca_certificate": "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n"}, "ca_certificate"),
+        ({"ca_certificate": "ä"}, "ca_certificate"),
+        ({"ca_certificate": 7}, "ca_certificate"),
         ({"password": "x"}, "username"),
         ({"username": "u", "password": "***"}, "password"),
         ({"username": "a\nb"}, "username"),
