@@ -1,11 +1,11 @@
-"""Admin pages of people's feedback on events, and of how far renamed cameras are searched."""
+"""Admin pages of people's feedback on events, of their exports, and of how far renamed cameras are searched."""
 
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events.models import CameraSearch, Event, EventFeedback
+from events.models import CameraSearch, Event, EventFeedback, Export
 from siteadmin.core.admin import ReadOnlyAdmin
 
 
@@ -27,6 +27,16 @@ class CameraSearchAdmin(ReadOnlyAdmin):
     list_display = ("camera", "name", "written_to")
     list_select_related = ("camera",)
     sortable_by = ("name",)
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    """Files that somebody asked for over the API; only they fetch them."""
+
+    list_display = ("requested_by", "form", "state", "rows_written", "size", "requested_at", "expires_at")
+    list_filter = ("state", "form")
+    search_fields = ("requested_by",)
+    sortable_by = ("requested_at",)
 
 
 def feedback_panel(event: Event) -> SafeString:

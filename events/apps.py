@@ -16,10 +16,11 @@ class EventsConfig(AppConfig):
         from events import checks  # noqa: F401 - registers them
         from events.analyzers import registry as analyzers
         from events.detectors import registry
-        from events.models import Analysis, Enrichment
+        from events.models import Analysis, Enrichment, Export
         from events.services.assessment import revive_analysis
         from events.services.detection import revive_snapshot
         from events.services.enrichment import revive_enrichment
+        from events.services.export_jobs import revive_export
         from siteadmin.core.pipeline import Step
         from siteadmin.core.retry import register_reviver
         from siteadmin.core.sweeper import register_waiting
@@ -32,3 +33,5 @@ class EventsConfig(AppConfig):
         register_reviver(Step.ANALYZE, revive_analysis)
         register_waiting(Step.ENRICH, Enrichment.objects)
         register_reviver(Step.ENRICH, revive_enrichment)
+        register_waiting(Step.EXPORT, Export.objects)
+        register_reviver(Step.EXPORT, revive_export)

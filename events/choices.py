@@ -31,6 +31,14 @@ USUAL_DAYS = 30
 """Days of a summary without a range, today's included."""
 EXPORT_BATCH = 1000
 """Rows that an export holds in memory."""
+EXPORT_LEASE = timedelta(seconds=60)
+"""How long one worker may take for a slice of an export."""
+EXPORT_SLICE = 5000
+"""Rows of an export that are written between two claims: below a second, so that nothing waits behind an export."""
+EXPORT_MAX_ATTEMPTS = 5
+"""Failures in a row of one slice."""
+EXPORT_KEPT = timedelta(days=1)
+"""How long the file of an export can be fetched."""
 RETENTION_BATCH = 500
 """Rows that retention deletes in one transaction; short enough to hold nobody up."""
 LONGEST_RETENTION_DAYS = 36_500
@@ -112,3 +120,10 @@ class WorkState(models.TextChoices):
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+class ExportFormat(models.TextChoices):
+    """How events are written into a file."""
+
+    CSV = "csv"
+    JSONL = "jsonl"

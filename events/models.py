@@ -17,11 +17,13 @@ from events.choices import (
     HIGH_FROM,
     MEDIUM_FROM,
     EventState,
+    ExportFormat,
     RiskLevel,
     ScoredBy,
     Verdict,
     WorkState,
 )
+from events.export_repositories import ExportRepository
 from events.feedback_repositories import FeedbackRepository
 from events.repositories import DetectionRepository, EventRepository
 from events.search_repositories import CameraSearchRepository
@@ -312,3 +314,43 @@ class Enrichment(Claimable):
 
     def __str__(self) -> str:
         return f"{self.service} of detection {self.detection_id}"
+
+
+class Export(Claimable):
+    """Events that are written into a file, slice by slice, for whoever asked; it waits while `due_at` is set.
+
+    waiting -> done (the file can be fetched until `expires_at`) or failed.
+    """
+
+    form = models.CharField(max_length=8, choices=ExportFormat.choices)
+    parameters = models.JSONField(default=dict, help_text="The list's filters, each with its values.")
+    camera_ids = ArrayField(
+        models.CharField(max_length=64), null=True, help_text="What whoever asked might see then; null: all cameras."
+    )
+    requested_by = models.CharField(max_length=200)
+
+    state = models.CharField(max_length=8, choices=WorkState.choices, default=WorkState.WAITING)
+    error = models.TextField(blank=True)
+    rows_expected = models.PositiveBigIntegerField(help_text="Of long lists the planner's estimate.")
+    rows_written = models.PositiveBigIntegerField(default=0)
+    parts = ArrayField(models.CharField(max_length=100), default=list, help_text="Pieces of the file in the storage.")
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file so far.")
+    last_started_at = models.DateTimeField(null=True, help_text="Start of the last event that was written.")
+    last_event = models.BigIntegerField(null=True, help_text="Its id.")
+
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(help_text="When the file and the row go.")
+
+    objects: ClassVar[ExportRepository] = ExportRepository()
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        indexes = [
+            models.Index(fields=["requested_by", "-requested_at", "-id"], name="export_newest"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="export_due"),
+            models.Index(fields=["expires_at"], name="export_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"events as {self.form} for {self.requested_by}"

@@ -41,6 +41,10 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         """Events of one camera."""
         return self.filter(camera_id=camera_id)
 
+    def of_cameras(self, camera_ids: Iterable[str]) -> Self:
+        """Events of these cameras."""
+        return self.filter(camera_id__in=list(camera_ids))
+
     def unreviewed(self) -> Self:
         """Keep what nobody has looked at."""
         return self.filter(reviewed=False)

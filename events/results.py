@@ -86,3 +86,33 @@ class RewriteResult:
     """How many events one run made findable by their camera's present name."""
 
     events: int = 0
+
+
+class ExportOutcome(StrEnum):
+    """What became of one slice of an export."""
+
+    DONE = "done"
+    GOES_ON = "goes_on"
+    NOT_DUE = "not_due"
+    LEASE_LOST = "lease_lost"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class ExportResult:
+    """What one run wrote of an export; `rows`: in all so far."""
+
+    export_id: int
+    outcome: str
+    rows: int = 0
+    error: str | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class ExportRemovalResult:
+    """How many exports went because their time was over."""
+
+    removed: int = 0

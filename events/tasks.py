@@ -12,6 +12,8 @@ from events.results import (
     CloseResult,
     DetectionRunResult,
     EnrichmentResult,
+    ExportRemovalResult,
+    ExportResult,
     RetentionResult,
     RewriteResult,
 )
@@ -20,6 +22,7 @@ from events.services.assessment import analyze_event
 from events.services.closing import close_idle_events
 from events.services.detection import detect_snapshot
 from events.services.enrichment import enrich_detection
+from events.services.export_jobs import remove_expired_exports, write_export
 from siteadmin.core.pipeline import Step
 
 ANALYZE_SOFT_LIMIT = math.ceil((settings.LLM_TIMEOUT + LEASE_MARGIN / 2).total_seconds())
@@ -61,3 +64,15 @@ def remove_old() -> RetentionResult:
 def rewrite_search() -> RewriteResult:
     """Make events findable by their cameras' present names; beat runs it every few seconds."""
     return search.rewrite_search()
+
+
+@shared_task(name=Step.EXPORT.value)
+def export(export_id: int) -> ExportResult:
+    """Write the next slice of an export."""
+    return write_export(export_id)
+
+
+@shared_task(name="events.remove_exports")
+def remove_exports() -> ExportRemovalResult:
+    """Remove the exports whose time is over; beat runs it every few minutes."""
+    return ExportRemovalResult(removed=remove_expired_exports())

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from alerts.models import Mode, QuietHours, Silence
 from cameras.models import Camera, DetectionLimit, Mask, UnassignedUpload
-from events.models import EventFeedback, PromptVersion
+from events.models import EventFeedback, Export, PromptVersion
 from events.services.prompts import ensure_prompts
 from siteadmin import system_api
 from siteadmin.core.exceptions import InvalidInputError
@@ -69,7 +69,8 @@ def ids_of(camera: Camera) -> dict[str, Any]:
     silence = Silence(starts_at=now, ends_at=now + timedelta(hours=1), created_by="x")
     quiet = QuietHours(channel=channel, schedule=SCHEDULE)
     feedback = EventFeedback(event=event, verdict="accurate")
-    for row in (sent, limit, mask, mode, silence, quiet, feedback):
+    export = Export(form="csv", requested_by="somebody", rows_expected=0, expires_at=now + timedelta(hours=1))
+    for row in (sent, limit, mask, mode, silence, quiet, feedback, export):
         row.save()
     letter = DeadLetter.objects.bury(queue="q", task="t", subject=camera.pk, payload={}, error="e", attempts=1)
     ensure_prompts()
@@ -90,6 +91,7 @@ def ids_of(camera: Camera) -> dict[str, Any]:
         "mode": mode,
         "silence": silence,
         "quiet-hours": quiet,
+        "export": export,
     }
     ids = {f"{basename}.pk": row.pk for basename, row in rows.items()}
     ids |= {f"{basename}.camera_id": camera.pk for basename in ("zone", "mask", "camera-snapshot")}

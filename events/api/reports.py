@@ -1,37 +1,33 @@
 """Events counted by day, and as a file."""
 
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events.api.filters import parse_zone
+from events.api.exports import ExportSerializer, answer_file
+from events.choices import ExportFormat
+from events.filters import EventFilter, parse_zone
 from events.models import Event
 from events.services.counting import DayCount, choose_range, count_by_day, totals_of
-from events.services.exporting import write_csv, write_jsonl
+from events.services.export_jobs import request_export
+from events.services.exporting import write_events
 from siteadmin.core.exceptions import InvalidInputError
 from siteadmin.core.filters import StrictFilterBackend, parse_instant
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.viewsets import BaseViewSet
 
-Writer = Callable[[QuerySet[Event]], Iterator[bytes]]
-FORMATS: dict[str, tuple[str, Writer]] = {
-    "csv": ("text/csv; charset=utf-8", write_csv),
-    "jsonl": ("application/jsonl; charset=utf-8", write_jsonl),
-}
-EXPORT_FORMAT = OpenApiParameter("format", str, enum=list(FORMATS), default="csv", description="What is written.")
+EXPORT_FORMAT = OpenApiParameter("format", str, enum=ExportFormat.values, default="csv", description="What is written.")
 
 
 class LevelCountSerializer(serializers.Serializer[Any]):
@@ -125,18 +121,33 @@ class EventReportsMixin(BaseViewSet[Event]):
     )
     def export(self, request: Request) -> StreamingHttpResponse:
         """Write all events that the list would give, newest first, as CSV or JSON Lines."""
-        name = request.query_params.get("format", "").strip() or "csv"
-        if name not in FORMATS:
-            message = f"The 'format' parameter must be one of: {', '.join(FORMATS)}"
-            raise InvalidInputError(message, errors=[{"field": "format", "code": "invalid_choice", "detail": message}])
-        content_type, write = FORMATS[name]
-        answer = StreamingHttpResponse(write(self.filter_queryset(self.get_queryset())), content_type=content_type)
-        answer["Content-Disposition"] = f'attachment; filename="events-{timezone.now():%Y%m%dT%H%M%SZ}.{name}"'
-        answer["X-Content-Type-Options"] = "nosniff"
-        answer["Cache-Control"] = "private, no-store"
-        # A proxy in front hands it on as it comes.
-        answer["X-Accel-Buffering"] = "no"
-        return answer
+        form = _form(request)
+        events = self.filter_queryset(self.get_queryset())
+        return answer_file(write_events(events, form=form), form=form, at=timezone.now())
+
+    @extend_schema(filters=True, parameters=[EXPORT_FORMAT], request=None, responses={202: ExportSerializer})
+    @export.mapping.post
+    def request_export(self, request: Request) -> Response:
+        """Have them written in the background, for what takes long; `file` of the answer is where it is fetched."""
+        form = _form(request)
+        given = {name: values for name, values in request.query_params.lists() if name in EventFilter.base_filters}
+        export = request_export(
+            self.filter_queryset(self.get_queryset()),
+            form=form,
+            parameters=given,
+            camera_ids=None if self.access.camera_ids is None else sorted(self.access.camera_ids),
+            requested_by=request.user.get_username(),
+        )
+        answer = ExportSerializer(export, context={"request": request}).data
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": f"/api/exports/{export.pk}"})
+
+
+def _form(request: Request) -> ExportFormat:
+    name = request.query_params.get("format", "").strip() or ExportFormat.CSV.value
+    if name not in ExportFormat.values:
+        message = f"The 'format' parameter must be one of: {', '.join(ExportFormat.values)}"
+        raise InvalidInputError(message, errors=[{"field": "format", "code": "invalid_choice", "detail": message}])
+    return ExportFormat(name)
 
 
 def _instant(request: Request, name: str) -> datetime | None:

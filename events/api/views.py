@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from events.api.feedback import EventFeedbackMixin
-from events.api.filters import DetectionFilter, EventFilter
 from events.api.parameters import read_annotated, read_width
 from events.api.pictures import answer_picture
 from events.api.reports import EventReportsMixin
@@ -30,6 +29,7 @@ from events.api.serializers import (
     ExternalDetectionSerializer,
     IdsSerializer,
 )
+from events.filters import DetectionFilter, EventFilter
 from events.models import Detection, Event
 from events.services.bulk import record_detections
 from events.services.inspection import inspect_file, inspect_picture
@@ -70,8 +70,8 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         "image": {"annotated", "width"},
         "detections": ListPagination.parameters,
     }
-    filtered_actions = ("list", "summary", "export")
-    throttle_scopes: ClassVar = {"summary": Scope.SEARCHES, "export": Scope.SEARCHES}
+    filtered_actions = ("list", "summary", "export", "request_export")
+    throttle_scopes: ClassVar = dict.fromkeys(("summary", "export", "request_export"), Scope.SEARCHES)
     required_roles: ClassVar = {
         "partial_update": Role.REVIEWER,
         "image": Role.VIEWER,
@@ -81,6 +81,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         "bulk_delete": Role.OPERATOR,
         "summary": Role.VIEWER,
         "export": Role.VIEWER,
+        "request_export": Role.VIEWER,
         "feedback": Role.VIEWER,
         "give_feedback": Role.REVIEWER,
         "change_feedback": Role.REVIEWER,

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 
-from events.choices import EXPORT_BATCH
+from events.choices import EXPORT_BATCH, ExportFormat
 from events.models import Event
 
 COLUMNS = (
@@ -33,40 +34,50 @@ COLUMNS = (
     "notes",
     "kept",
 )
+Place = tuple[datetime, int]
+"""Start and id of the last event that was written."""
 _RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def write_csv(events: QuerySet[Event]) -> Iterator[bytes]:
-    """Give CSV (RFC 4180, UTF-8) a batch at a time, newest event first; no cell is a formula.
+def write_events(events: QuerySet[Event], *, form: ExportFormat) -> Iterator[bytes]:
+    """Give these events as a file, a batch at a time, newest first.
 
-    Lists are separated by commas, times are RFC 3339, and what is not known is empty.
+    CSV is that of RFC 4180 in UTF-8, without a cell that is a formula: lists are separated by commas, times are RFC
+    3339, and what is not known is empty. JSON Lines are one object a line.
     """
-    yield _csv_of([COLUMNS])
-    for batch in _batches(events):
-        yield _csv_of([_cell(row[name]) for name in COLUMNS] for row in batch)
+    yield head_of(form)
+    # Read by their place, so that no transaction stays open for as long as somebody downloads.
+    place: Place | None = None
+    while True:
+        rows = Event.objects.export_after(events, place, limit=EXPORT_BATCH)
+        if rows:
+            yield lines_of(rows, form=form)
+        if len(rows) < EXPORT_BATCH:
+            return
+        place = place_of(rows[-1])
 
 
-def write_jsonl(events: QuerySet[Event]) -> Iterator[bytes]:
-    """Give one JSON object a line, a batch at a time, newest event first."""
-    for batch in _batches(events):
-        lines = [json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) for row in batch]
-        yield ("\n".join(lines) + "\n").encode()
+def head_of(form: ExportFormat) -> bytes:
+    """Give what stands above the rows."""
+    return _csv_of([COLUMNS]) if form == ExportFormat.CSV else b""
+
+
+def lines_of(rows: Sequence[dict[str, Any]], *, form: ExportFormat) -> bytes:
+    """Give these rows as they stand in the file."""
+    if form == ExportFormat.CSV:
+        return _csv_of([_cell(row[name]) for name in COLUMNS] for row in rows)
+    lines = [json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) for row in rows]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def place_of(row: dict[str, Any]) -> Place:
+    """Give where the rows behind this one begin."""
+    return row["started_at"], row["id"]
 
 
 def harmless(text: str) -> str:
     """Give a text that no spreadsheet runs: what would be a formula begins with an apostrophe."""
     return f"'{text}" if text.startswith(_RUN) or text.lstrip().startswith(_RUN) else text
-
-
-def _batches(events: QuerySet[Event]) -> Iterator[list[dict[str, Any]]]:
-    """Read the events by their place, so that no transaction stays open for as long as somebody downloads."""
-    rows = Event.objects.export_after(events, None, limit=EXPORT_BATCH)
-    while rows:
-        yield rows
-        if len(rows) < EXPORT_BATCH:
-            return
-        last = rows[-1]
-        rows = Event.objects.export_after(events, (last["started_at"], last["id"]), limit=EXPORT_BATCH)
 
 
 def _cell(value: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.base import File
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_cache_control
@@ -85,6 +85,11 @@ def keep_aside(path: Path, *, folder: str, keep_original: bool = False) -> str:
     return adopt(path, name=name, keep_original=keep_original)
 
 
+def put(name: str, content: bytes) -> None:
+    """Keep this content under this name, which nobody else uses."""
+    storages["default"].save(name, ContentFile(content))
+
+
 def exists(name: str) -> bool:
     """Tell whether the storage has this file."""
     return bool(name) and storages["default"].exists(name)
@@ -104,6 +109,15 @@ def delete(name: str) -> None:
     """Delete a stored file; one that is gone already is as wanted."""
     if name:
         storages["default"].delete(name)
+
+
+def delete_folder(name: str) -> None:
+    """Delete all files of a folder that holds files alone; one that is not there is as wanted."""
+    storage = storages["default"]
+    with contextlib.suppress(FileNotFoundError):
+        for file in storage.listdir(name)[1]:
+            storage.delete(f"{name}/{file}")
+        storage.delete(name)  # where it is a real folder, it is empty now
 
 
 def stream(

@@ -35,6 +35,7 @@ class Step(StrEnum):
     EVALUATE_CAMERA = "alerts.evaluate_camera"
     DELIVER = "alerts.deliver"
     ESCALATE = "alerts.escalate"
+    EXPORT = "events.export"
 
     @property
     def queue(self) -> str:

@@ -368,6 +368,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60, "ignore_result": True},
     },
+    "remove_exports": {
+        "task": "events.remove_exports",
+        "schedule": 300.0,
+        "options": {"expires": 300, "ignore_result": True},
+    },
     "rewrite_search": {"task": "events.rewrite_search", "schedule": 10.0, "options": {"expires": 10}},
     "mark_silent": {
         "task": "cameras.mark_silent",

@@ -61,7 +61,7 @@ def programs_of(site: Site) -> list[Program]:
         Program(
             name="notifier",
             command=[
-                *worker, "-Q", "evaluate,evaluate_camera,deliver,escalate,celery", "--pool=threads",
+                *worker, "-Q", "evaluate,evaluate_camera,deliver,escalate,export,celery", "--pool=threads",
                 "--concurrency=16",
                 "-n", "notifier@%h",
             ],
