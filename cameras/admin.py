@@ -1,19 +1,19 @@
 """Admin pages of cameras, zones and snapshots."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
-from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminSelectWidget
 
-from cameras import services
+from cameras import (
+    admin_unassigned,  # noqa: F401 - registers its page
+    services,
+)
+from cameras.admin_pictures import player, thumbnail
 from cameras.choices import MediaType
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
@@ -24,51 +24,10 @@ from cameras.models import (
     DetectionLimit,
     Mask,
     Snapshot,
-    UnassignedUpload,
     Zone,
 )
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
-from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
-
-R = TypeVar("R", bound=Model)
-
-NO_PICTURE = "–"
-
-
-def player(snapshot_id: int) -> str:
-    """Give a player of a clip; browsers that cannot play its kind may save it."""
-    address = f"/api/snapshots/{snapshot_id}/image"
-    return format_html(
-        '<video controls preload="metadata" src="{}" style="max-height: 480px; max-width: 100%">'
-        '<a href="{}">Save the clip</a></video><p><a href="{}" download>Save the clip</a></p>',
-        address,
-        address,
-        address,
-    )
-
-
-def thumbnail(snapshot_id: int | None, *, height: int) -> str:
-    """Give the picture of a snapshot, small, as a link to the whole."""
-    if snapshot_id is None:
-        return NO_PICTURE
-    return _picture_link(f"/api/snapshots/{snapshot_id}/image", f"Picture {snapshot_id}", height=height)
-
-
-def _picture_link(address: str, told: str, *, height: int) -> str:
-    picture = '<a href="{}"><img src="{}" alt="{}" height="{}" loading="lazy" style="height: {}px"></a>'
-    return format_html(picture, address, address, told, height, height)
-
-
-def _each_of(request: HttpRequest, rows: Iterable[R], act: Callable[[R], object], *, done: str) -> None:
-    """Do it with each, and say what was refused."""
-    count = 0
-    for row in rows:
-        try:
-            act(row)
-            count += 1
-        except SecurityIntelligenceError as refusal:
-            messages.error(request, f"{row}: {refusal.message}")
-    messages.success(request, f"{count} {done}.")
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin, act_on_each
+from siteadmin.core.exceptions import ValidationError
 
 
 class CameraForm(forms.ModelForm[Camera]):
@@ -226,12 +185,12 @@ class CameraAdmin(BaseAdmin):
     @admin.action(description="Delete: hide it and all that belongs to it", permissions=["change"])
     def delete_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
         """Delete softly."""
-        _each_of(request, queryset, lambda camera: services.delete_camera(camera.pk), done="deleted")
+        act_on_each(request, queryset, lambda camera: services.delete_camera(camera.pk), done="deleted")
 
     @admin.action(description="Restore", permissions=["change"])
     def restore_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
         """Undo the deletion."""
-        _each_of(request, queryset, lambda camera: services.restore_camera(camera.pk), done="restored")
+        act_on_each(request, queryset, lambda camera: services.restore_camera(camera.pk), done="restored")
 
 
 @admin.register(Zone)
@@ -265,75 +224,6 @@ class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untype
     list_select_related = ("camera",)
     search_fields = ("object_type", "camera__name")
     autocomplete_fields = ("camera",)
-
-
-class AssignForm(ActionForm):  # type: ignore[misc]  # unfold is untyped
-    """The actions of unassigned uploads, with the camera that one of them needs."""
-
-    camera = forms.ModelChoiceField(
-        queryset=Camera.objects.active(),
-        required=False,
-        empty_label="(camera to assign to)",
-        label="",
-        widget=UnfoldAdminSelectWidget,
-    )
-
-
-@admin.register(UnassignedUpload)
-class UnassignedUploadAdmin(ReadOnlyAdmin):
-    """Uploads in folders that are no camera's; whoever says whose a folder is lets all of it through."""
-
-    list_display = ("picture", "folder", "name", "maker", "serial", "mac", "ip", "alias", "received_at", "error")
-    list_display_links = ("name",)
-    list_filter = ("folder", "maker")
-    search_fields = ("folder", "name", "serial", "mac", "ip", "alias")
-    exclude = ("claim_token", "swept_at", "due_at", "attempts")
-    readonly_fields = ("picture",)
-    action_form = AssignForm
-    actions: ClassVar = ["make_cameras", "assign_to_camera", "discard"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[UnassignedUpload]:
-        """Leave out what is under way."""
-        return UnassignedUpload.objects.waiting()
-
-    def has_assign_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change cameras may say whose an upload is."""
-        return request.user.has_perm("cameras.change_camera")
-
-    @admin.display(description="Picture")
-    def picture(self, upload: UnassignedUpload) -> str:
-        """Show the picture."""
-        if upload.width is None:
-            return NO_PICTURE
-        return _picture_link(f"/api/unassigned-uploads/{upload.pk}/image", f"Picture {upload.pk}", height=80)
-
-    @admin.action(description="Make a camera of the folder", permissions=["assign"])
-    def make_cameras(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
-        """Make a camera of each folder."""
-        self._assign(request, queryset, camera_id=None)
-
-    @admin.action(description="Assign the folder to the camera", permissions=["assign"])
-    def assign_to_camera(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
-        """Give each folder to the camera that was chosen."""
-        camera_id = request.POST.get("camera")
-        if not camera_id:
-            messages.error(request, "Choose the camera beside the action.")
-            return
-        self._assign(request, queryset, camera_id=camera_id)
-
-    @admin.action(description="Discard", permissions=["assign"])
-    def discard(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload]) -> None:
-        """Throw uploads away."""
-        _each_of(request, queryset, services.discard_upload, done="discarded")
-
-    def _assign(self, request: HttpRequest, queryset: QuerySet[UnassignedUpload], *, camera_id: str | None) -> None:
-        one_of_each = {upload.folder: upload for upload in queryset}
-        _each_of(
-            request,
-            one_of_each.values(),
-            lambda upload: services.assign_folder(upload, camera_id=camera_id),
-            done="assigned; the pictures are on their way",
-        )
 
 
 @admin.register(CameraStatusChange)

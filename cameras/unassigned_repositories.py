@@ -70,6 +70,10 @@ class UnassignedUploadRepository(_UnassignedUploadRepository["UnassignedUpload"]
         self.get_queryset().bulk_create([upload], ignore_conflicts=True)
         return self.get_queryset().get(folder=upload.folder, name=upload.name, sha256=upload.sha256)
 
+    def get_waiting(self, upload_id: int) -> "UnassignedUpload | None":
+        """Give an upload that nobody has assigned, or None."""
+        return self.waiting().filter(pk=upload_id).first()
+
     def release(self, *, folder: str | None = None) -> list[int]:
         """Set free what there is a camera for now (of one folder), a share at a time; gives the ids."""
         rows = self.waiting().assignable()

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
+from redis.exceptions import RedisError
 
 from alerts.models import Alert, Channel, Delivery, Mode
 from alerts.services.lifecycle import acknowledge_alert, snooze_alert
@@ -20,6 +21,7 @@ from alerts.services.modes import activate_mode
 from cameras.models import Camera, Snapshot, UnassignedUpload
 from events.choices import RiskLevel
 from events.models import Event
+from siteadmin.core import heartbeat
 from siteadmin.core.exceptions import ModeNotFoundError, SecurityIntelligenceError
 from siteadmin.core.models import BreakerState, DeadLetter
 from siteadmin.core.permissions import role_of
@@ -78,6 +80,7 @@ def _pipeline() -> dict[str, Any]:
             ("Events waiting for the rules", Event.objects.waiting_count(), "admin:events_event_changelist"),
             ("Deliveries waiting", Delivery.objects.waiting_count(), "admin:alerts_delivery_changelist"),
         ],
+        "passed_over": _passed_over(),
         "unassigned": UnassignedUpload.objects.waiting().count_up_to(COUNT_LIMIT),
         "failed_snapshots": Snapshot.objects.failed().count_up_to(COUNT_LIMIT),
         "dead_letters": DeadLetter.objects.dead().count_up_to(COUNT_LIMIT),
@@ -85,6 +88,15 @@ def _pipeline() -> dict[str, Any]:
         "breakers": BreakerState.objects.troubled(),
         "count_limit": COUNT_LIMIT,
     }
+
+
+def _passed_over() -> list[tuple[str, int]]:
+    """Give the suffixes of the files that the watcher left in the folders, most frequent first; none where unknown."""
+    try:
+        life = heartbeat.watcher_life()
+    except (RedisError, OSError):
+        return []
+    return sorted(life.left.items(), key=lambda one: -one[1]) if life else []
 
 
 PANELS = {

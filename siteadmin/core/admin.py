@@ -1,14 +1,32 @@
 """Bases of the admin pages: big tables are not counted, and what the pipeline owns is looked at only."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
+from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.pagination import count_rows
+
+R = TypeVar("R", bound=Model)
+
+
+def act_on_each(request: HttpRequest, rows: Iterable[R], act: Callable[[R], object], *, done: str) -> None:
+    """Do it with each row, and say on the page how many were done and what was refused."""
+    count = 0
+    for row in rows:
+        try:
+            act(row)
+            count += 1
+        except SecurityIntelligenceError as refusal:
+            messages.error(request, f"{row}: {refusal.message}")
+    if count:
+        messages.success(request, f"{count} {done}.")
 
 
 class EstimatedCountPaginator(Paginator[Model]):

@@ -285,10 +285,50 @@ def admin(client: Client) -> Client:
 
 
 @pytest.mark.parametrize(
+    ("pressed", "expected"),
+    [({}, "fi9800p_00123e45e060"), ({"make": ""}, "fi9800p_00123e45e060"), ({"assign": "", "camera": "gate"}, "gate")],
+)
+def test_one_click_lets_all_of_the_folder_through(
+    root: Path, admin: Client, pressed: dict[str, str], expected: str
+) -> None:
+    CameraFactory(id="gate", folder_path="gate")
+    accept_upload(drop(root, FOSCAM, seed=1))
+    accept_upload(drop(root, FOSCAM.replace("215800", "215803"), seed=2))
+    upload = UnassignedUpload.objects.get_all()[0]
+    button = f"/admin/cameras/unassignedupload/{upload.pk}/assign/"
+    assert f'formaction="{button}"' in admin.get("/admin/cameras/unassignedupload/").content.decode()
+    assert f'action="{button}"' in admin.get(f"/admin/cameras/unassignedupload/{upload.pk}/change/").content.decode()
+
+    page = admin.post(button, pressed, follow=True)
+    admit_all()
+
+    assert "1 assigned; the pictures are on their way." in page.content.decode()
+    assert {snapshot.camera_id for snapshot in Snapshot.objects.get_all()} == {expected}
+    assert Snapshot.objects.count() == 2
+    assert "assigned or discarded already" in admin.post(button, follow=True).content.decode()
+
+
+def test_button_takes_a_post_of_somebody_who_may_and_a_camera_that_is_there(root: Path, admin: Client) -> None:
+    accept_upload(drop(root, FOSCAM))
+    button = f"/admin/cameras/unassignedupload/{only().pk}/assign/"
+
+    assert admin.get(button).status_code == 405
+    assert "Choose the camera first" in admin.post(button, {"assign": ""}, follow=True).content.decode()
+    assert (
+        "Camera with id &#x27;nope&#x27; not found"
+        in admin.post(button, {"assign": "", "camera": "nope"}, follow=True).content.decode()
+    )
+    viewer = Client()
+    viewer.force_login(UserFactory(role="viewer"))
+    assert viewer.post(button).status_code == 403
+    assert UnassignedUpload.objects.count() == 1
+
+
+@pytest.mark.parametrize(
     ("action", "camera", "expected"),
     [("make_cameras", "", "fi9800p_00123e45e060"), ("assign_to_camera", "gate", "gate")],
 )
-def test_one_click_on_the_page_is_enough(root: Path, admin: Client, action: str, camera: str, expected: str) -> None:
+def test_action_takes_many_at_once(root: Path, admin: Client, action: str, camera: str, expected: str) -> None:
     CameraFactory(id="gate", folder_path="gate")
     accept_upload(drop(root, FOSCAM, seed=1))
     accept_upload(drop(root, FOSCAM.replace("215800", "215803"), seed=2))
