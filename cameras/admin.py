@@ -1,13 +1,17 @@
 """Admin pages of cameras, zones and snapshots."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from cameras import (
     admin_unassigned,  # noqa: F401 - registers its page
@@ -55,7 +59,10 @@ class CameraForm(forms.ModelForm[Camera]):
             kept = [self.instance.detector] if self.instance.detector not in ("", *names) else []
             choices = [("", f"The site's ({names[0]})"), *((name, name) for name in [*names, *kept])]
             self.fields["detector"] = forms.ChoiceField(
-                choices=choices, required=False, help_text=self.fields["detector"].help_text
+                choices=choices,
+                required=False,
+                help_text=self.fields["detector"].help_text,
+                widget=UnfoldAdminSelectWidget,
             )
         for name, hint in (("id", "Empty: made from the name."), ("folder_path", "Empty: the id.")):
             if name in self.fields:
@@ -154,7 +161,9 @@ class CameraAdmin(BaseAdmin):
         fault = camera.clock_fault
         if not fault:
             return "No fault seen"
-        return f"{fault['reason']} It said {fault['stated']} at {fault['at']}; the time of arrival was taken instead."
+        at = date_format(timezone.localtime(datetime.fromisoformat(fault["at"])), "DATETIME_FORMAT")
+        stated = fault["stated"].replace("T", " ")
+        return f"{fault['reason']} It said {stated} on {at}; the time of arrival was taken instead."
 
     @admin.display(description="FTP user")
     def ftp_user(self, camera: Camera) -> str:
@@ -245,8 +254,11 @@ class SnapshotAdmin(ReadOnlyAdmin):
     list_filter = ("state", "trigger", "camera")
     list_select_related = ("camera",)
     search_fields = ("name", "sha256")
+    fields = (
+        *("whole_picture", "camera", "name", "captured_at", "received_at", "trigger", "state", "error", "due_at"),
+        *("media_type", "width", "height", "size", "duration_seconds", "codec", "stated_at", "sha256", "file"),
+    )
     readonly_fields = ("whole_picture",)
-    exclude = ("claim_token", "swept_at", "frames")
 
     @admin.display(description="Picture")
     def picture(self, snapshot: Snapshot) -> str:

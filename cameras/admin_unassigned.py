@@ -38,7 +38,7 @@ class AssignForm(ActionForm):  # type: ignore[misc]  # unfold is untyped
 class UnassignedUploadAdmin(ReadOnlyAdmin):
     """Each with its picture and what its path tells of the camera; a button makes that camera or assigns the folder."""
 
-    list_display = ("picture", "folder", "name", "sender", "received_at", "error", "make_camera")
+    list_display = ("picture", "make_camera", "folder", "name", "sender", "received_at", "error")
     list_display_links = ("name",)
     list_filter = ("folder", "maker")
     search_fields = ("folder", "name", "serial", "mac", "ip", "alias")

@@ -186,6 +186,12 @@ class Detection(models.Model):
     def __str__(self) -> str:
         return f"{self.object_type} {self.confidence:.2f}"
 
+    @property
+    def told_by_services(self) -> list[str]:
+        """What services know of it, a text for each: `plate: plate AB 123, confidence 0.97`."""
+        known = ((name, value) for name, value in self.attributes.items() if isinstance(value, dict) and value)
+        return [f"{name}: " + ", ".join(f"{key} {told}" for key, told in value.items()) for name, value in known]
+
 
 class EventFeedback(models.Model):
     """What a person says of an event's judgement; one an event."""

@@ -58,7 +58,11 @@ def _numbers() -> dict[str, Any]:
 
 
 def _cameras() -> dict[str, Any]:
-    return {"cameras": Camera.objects.active().with_latest_snapshot(), "camera_root": settings.CAMERA_ROOT}
+    return {
+        "cameras": Camera.objects.active().with_latest_snapshot(),
+        "camera_root": settings.CAMERA_ROOT,
+        "makes_cameras": settings.AUTO_CREATE_CAMERAS,
+    }
 
 
 def _events() -> dict[str, Any]:

@@ -88,9 +88,11 @@ class LlmAnalyzer:
         if response.status in UNKNOWN_FORMAT:
             response = self._post(messages, {"response_format": ANY_OBJECT}, deadline=deadline)
         if response.status >= 500 or response.status in TRY_LATER:
-            raise AnalyzerUnavailableError(f"The analyzer answered with status {response.status}")
+            raise AnalyzerUnavailableError(f"The analyzer answered with status {response.status}{self._said(response)}")
         if not response.is_success:
-            raise RequestRefusedError(self._refusal(response))
+            raise RequestRefusedError(
+                f"The analyzer refuses the request with status {response.status}{self._said(response)}"
+            )
         return read_assessment(read_content(response.body))
 
     def _post(
@@ -116,8 +118,8 @@ class LlmAnalyzer:
                 raise AnswerNotUsableError(error.message, original_error=error) from error
             raise AnalyzerUnavailableError(error.message, original_error=error) from error
 
-    def _refusal(self, response: http.HttpResponse) -> str:
-        """Say what the server says, without the key that some repeat."""
+    def _said(self, response: http.HttpResponse) -> str:
+        """Give what the server says of its trouble, without the key that some repeat; nothing where it is silent."""
         said: Any = _parse(response.body.decode("utf-8", "replace"))
         said = said.get("error", "") if isinstance(said, dict) else ""
         said = said.get("message", "") if isinstance(said, dict) else said
@@ -125,7 +127,7 @@ class LlmAnalyzer:
         if self._api_key:
             text = text.replace(self._api_key, "***")
         text = " ".join(clean_text(text).split())[:LONGEST_REFUSAL]
-        return f"The analyzer refuses the request with status {response.status}{f': {text}' if text else ''}"
+        return f": {text}" if text else ""
 
 
 def read_content(body: bytes) -> str:

@@ -35,6 +35,7 @@ def test_time_before_2010_is_a_fault_that_page_and_api_show(root: Path, client: 
     assert (set(shown), shown["stated"]) == ({"at", "stated", "reason"}, "1970-01-01T00:00:12")
     client.force_login(UserFactory(is_superuser=True))
     assert "before 2010" in client.get("/admin/cameras/camera/gate/change/").content.decode()
+    assert "before 2010" in client.get("/").content.decode()
 
 
 def test_time_ahead_is_a_fault_until_a_right_one_comes(root: Path) -> None:

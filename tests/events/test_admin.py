@@ -82,7 +82,8 @@ def test_the_list_filters_searches_and_hides_what_was_deleted(admin_page: Any) -
 def test_the_page_shows_the_picture_the_reasoning_and_the_detections(admin_page: Any) -> None:
     zone = ZoneFactory(name="Front yard")
     event = seen_event(reasoning="40 for a person\n10 at night", zones=[zone.pk])
-    other = DetectionFactory(camera=event.camera, event=event, object_type="bicycle", snapshot=None)
+    known = {"weight": 1.2, "plate": {"plate": "AB 123", "confidence": 0.97}}
+    other = DetectionFactory(camera=event.camera, event=event, object_type="bicycle", attributes=known)
 
     page = page_of(admin_page("viewer"), f"{EVENTS}{event.pk}/change/")
 
@@ -92,6 +93,7 @@ def test_the_page_shows_the_picture_the_reasoning_and_the_detections(admin_page:
     assert f"/api/detections/{event.key_detection_id}/image" in page
     assert f"/api/detections/{other.pk}/image" not in page
     assert "bicycle 0.90" in page
+    assert "<span>plate: plate AB 123, confidence 0.97</span>" in page
     assert f"{DETECTIONS}?event__id__exact={event.pk}" in page
 
 

@@ -145,6 +145,12 @@ class TestBadAnswers:
         with pytest.raises(AnalyzerUnavailableError, match=str(status)):
             analyzer(server).ask(question())
 
+    def test_trouble_says_what_the_server_says(self, server: LlmServer) -> None:
+        server.script(fake.refusal(500, "image input is not supported"))  # llama.cpp, of a model without eyes
+
+        with pytest.raises(AnalyzerUnavailableError, match="status 500: image input is not supported"):
+            analyzer(server).ask(question())
+
     def test_a_refusal_says_what_the_server_says_but_not_the_key(self, server: LlmServer) -> None:
         server.script(fake.refusal(401, "Incorrect API key: sk-secret"))
 
