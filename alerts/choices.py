@@ -41,6 +41,8 @@ ESCALATE_RETRY_BASE = timedelta(seconds=1)
 MOST_ESCALATION_STEPS = 10
 LONGEST_ESCALATION_WAIT_SECONDS = 7 * 86_400
 LINK_LIFETIME = timedelta(hours=24)
+LINK_SNOOZES = {30: "30 minutes", 60: "1 hour", 4 * 60: "4 hours", 12 * 60: "12 hours", 24 * 60: "a day"}
+"""Minutes for which a link may snooze, in words; the second one is proposed."""
 DEFAULT_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 60, 86_400
 MOST_MESSAGES_A_PERIOD = 10_000
 
@@ -125,6 +127,7 @@ class LinkAction(models.TextChoices):
     """What a link in a message does, without a login."""
 
     ACKNOWLEDGE = "acknowledge"
+    SNOOZE = "snooze"
 
 
 class DeliveryPurpose(models.TextChoices):

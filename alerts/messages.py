@@ -13,6 +13,7 @@ from alerts.models import Alert
 from alerts.results import Notice
 from cameras.models import Camera
 from events.models import Event
+from events.services.pictures import plan_event_picture
 
 ALERT_CREATED = "alert.created"
 ALERT_DIGEST = "alert.digest"
@@ -34,18 +35,19 @@ def build_alert_notice(
     *,
     picture: bytes | None = None,
     zone: str = "",
+    places: Sequence[str] = (),
     also: Sequence[str] = (),
     step: int | None = None,
     actions: Mapping[str, str] | None = None,
 ) -> Notice:
     """Give what is told of an alert; times are in the recipient's zone, else the site's.
 
-    `also`: further rules that this message tells of; `step`: the escalation step that asked for it; `actions`: links
-    by which its reader acts without a login.
+    `places`: the names of the event's zones; `also`: further rules that this message tells of; `step`: the escalation
+    step that asked for it; `actions`: links by which its reader acts without a login.
     """
     event = alert.event
     links = _links(event)
-    facts = _facts(alert, event=event, zone=zone)
+    facts = _facts(alert, event=event, zone=zone, places=places)
     if also:
         facts.insert(1, ("Also", ", ".join(dict.fromkeys(also))))
     if step is not None:
@@ -168,8 +170,10 @@ def _worst(alert: Alert, *, zone: str) -> str:
     return f"{_title(alert, event=alert.event)}, {local_time(at, zone=zone)}{link}"
 
 
-def _facts(alert: Alert, *, event: Event | None, zone: str) -> list[tuple[str, str]]:
+def _facts(alert: Alert, *, event: Event | None, zone: str, places: Sequence[str]) -> list[tuple[str, str]]:
     facts = [("Rule", f"{alert.rule_name} (severity {alert.severity})"), ("Camera", alert.camera.name)]
+    if places:
+        facts.append(("Zones", ", ".join(places)))
     if event is None:
         facts.append(("When", _when(alert.created_at, zone=zone, camera=alert.camera)))
         if alert.matched_conditions:
@@ -209,10 +213,10 @@ def _zone(name: str) -> ZoneInfo:
 def _links(event: Event | None) -> dict[str, str]:
     if event is None:
         return {}
-    return {
-        "event": settings.SITE_URL + EVENT_PATH.format(event.pk),
-        "image": settings.SITE_URL + IMAGE_PATH.format(event.pk),
-    }
+    links = {"event": settings.SITE_URL + EVENT_PATH.format(event.pk)}
+    if plan_event_picture(event, annotated=False) is not None:  # a detector elsewhere may have sent none
+        links["image"] = settings.SITE_URL + IMAGE_PATH.format(event.pk)
+    return links
 
 
 def _alert_data(alert: Alert) -> dict[str, Any]:

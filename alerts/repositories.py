@@ -110,7 +110,7 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         """Give the delivery with all that sending needs, if the claim is still ours."""
         return (
             self.get_queryset()
-            .select_related("alert__event", "alert__camera", "channel")
+            .select_related("alert__event__key_detection__snapshot", "alert__camera", "channel")
             .filter(pk=delivery_id, claim_token=token)
             .first()
         )
@@ -147,8 +147,8 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         return {(row.alert.event_id, row.channel_id, row.severity): row for row in rows if row.alert is not None}
 
     def for_link(self, delivery_id: int) -> "Delivery | None":
-        """Give a delivery with its alert and camera, without its body."""
-        return self.defer("body").select_related("alert__camera").filter(pk=delivery_id).first()
+        """Give a delivery with its alert, camera and channel, without its body."""
+        return self.defer("body").select_related("alert__camera", "channel").filter(pk=delivery_id).first()
 
     def channels_told(self, alert_id: int) -> set[int | None]:
         """Give the ids of the channels that have a delivery of the alert already."""
@@ -198,7 +198,7 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
     def worst_told(self, delivery_id: int, *, limit: int) -> "Sequence[Delivery]":
         """Give those whose alerts are the worst that a digest tells of, with alert, event and camera."""
         rank = Case(*(When(alert__severity=one, then=one.rank) for one in Severity))
-        worst = self._told_open(delivery_id).select_related("alert__event", "alert__camera")
+        worst = self._told_open(delivery_id).select_related("alert__event__key_detection__snapshot", "alert__camera")
         return list(worst.order_by(-rank, F("alert__event__risk_score").desc(nulls_last=True), "alert_id")[:limit])
 
     def also_told(self, delivery_id: int) -> Sequence[str]:

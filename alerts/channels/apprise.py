@@ -28,6 +28,7 @@ from alerts.channels.base import (
     refuse_unknown_keys,
 )
 from alerts.channels.webhook import refusal_of
+from alerts.choices import LinkAction
 from alerts.results import Notice
 from siteadmin.core import http
 
@@ -90,6 +91,7 @@ class AppriseTransport:
         lines = [f"{label}: {text}" for label, text in notice.facts]
         if "event" in notice.links:
             lines.append(notice.links["event"])
+        lines += [f"{word.capitalize()}: {notice.links[word]}" for word in LinkAction.values if word in notice.links]
         picture = None if notice.picture is None else base64.b64encode(notice.picture).decode()
         return json.dumps({"title": notice.title, "body": "\n".join(lines), "picture": picture}).encode()
 

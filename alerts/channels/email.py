@@ -80,6 +80,7 @@ class EmailTransport:
             "notice": notice,
             "event_url": notice.links.get("event", ""),
             "acknowledge_url": notice.links.get("acknowledge", ""),
+            "snooze_url": notice.links.get("snooze", ""),
             "picture_id": picture_id,
         }
         mail = EmailMessage(policy=SMTP)

@@ -22,6 +22,7 @@ from alerts.channels.base import (
     refuse_unknown_keys,
 )
 from alerts.channels.webhook import refusal_of
+from alerts.choices import LinkAction
 from alerts.models import PushSubscription, VapidKey
 from alerts.results import Notice
 from siteadmin.core import http
@@ -108,8 +109,13 @@ class WebPushTransport:
         shown = {
             "title": _cut(notice.title, LONGEST_TITLE),
             "body": _cut(text, LONGEST_TEXT),
-            "url": urlsplit(notice.links.get("event", settings.SITE_URL + "/")).path or "/",
+            "url": _path(notice.links.get("event", "")),
             "tag": key,
+            "actions": [
+                {"action": word.value, "title": word.label, "url": _path(notice.links[word])}
+                for word in LinkAction
+                if word in notice.links
+            ],
         }
         return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -186,6 +192,11 @@ def _headers(device: PushSubscription, message: Message, *, key: VapidKey) -> di
 def _encrypt(device: PushSubscription, body: bytes) -> bytes:
     subscription = {"endpoint": device.endpoint, "keys": {"p256dh": device.p256dh, "auth": device.auth}}
     return bytes(WebPusher(subscription).encode(body, "aes128gcm")["body"])
+
+
+def _path(url: str) -> str:
+    """Give where on the site a link leads to: the service worker opens no other."""
+    return urlsplit(url).path or "/"
 
 
 def _cut(text: str, limit: int) -> str:

@@ -27,7 +27,8 @@ class Channel(models.Model):
         max_length=64, blank=True, help_text="Of times in its messages, such as Europe/Berlin. Empty: the site's."
     )
     action_links = models.BooleanField(
-        default=False, help_text="Put a link into each message by which its reader acknowledges without a login."
+        default=False,
+        help_text="Put links into each message by which its reader acknowledges or snoozes without a login.",
     )
     max_messages = models.PositiveIntegerField(
         null=True,

@@ -10,12 +10,18 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 
-from alerts.choices import LINK_LIFETIME, LinkAction
+from alerts.choices import LINK_LIFETIME, LINK_SNOOZES, AlertStatus, LinkAction
 from alerts.models import Alert, Delivery, LinkUse
-from alerts.services.lifecycle import acknowledge_alert
+from alerts.services.lifecycle import acknowledge_alert, snooze_alert
+from siteadmin.core.exceptions import InvalidInputError
 
 SALT = "alerts.links"
 LINK_PATH = "/links/{}/"
+OPEN_TO = {
+    LinkAction.ACKNOWLEDGE: (AlertStatus.PENDING, AlertStatus.DELIVERED),
+    LinkAction.SNOOZE: (AlertStatus.PENDING, AlertStatus.DELIVERED, AlertStatus.ACKNOWLEDGED),
+}
+"""In which states an alert takes each act, for the page to say beforehand; the act itself decides anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,11 @@ class Link:
     delivery: Delivery
     alert: Alert
     action: LinkAction
+
+    @property
+    def is_of_use(self) -> bool:
+        """Whether the alert is in a state for it."""
+        return self.alert.status in OPEN_TO[self.action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +70,26 @@ def read_link(token: str) -> Link | None:
     return Link(delivery, delivery.alert, action)
 
 
-def use_link(token: str) -> Alert | None:
-    """Do what the link says, once; None as `read_link`. InvalidStateTransitionError where the alert has moved on."""
+def use_link(token: str, *, minutes: str = "") -> Alert | None:
+    """Do what the link says, once, and give the alert; None as `read_link`.
+
+    `minutes`: how long to snooze. InvalidInputError for other spans than those offered, InvalidStateTransitionError
+    where the alert has moved on; the link stays good then.
+    """
     link = read_link(token)
     if link is None:
         return None
+    by = LinkHolder(link.delivery.channel_name)
     with transaction.atomic():
         if not LinkUse.objects.use(link.delivery.pk, action=link.action):
             return None
-        return acknowledge_alert(link.alert.pk, by=LinkHolder(link.delivery.channel_name))
+        if link.action is LinkAction.ACKNOWLEDGE:
+            return acknowledge_alert(link.alert.pk, by=by)
+        return snooze_alert(link.alert.pk, minutes=_span(minutes), by=by)
+
+
+def _span(minutes: str) -> int:
+    offered = {str(one): one for one in LINK_SNOOZES}
+    if minutes not in offered:
+        raise InvalidInputError(f"Snooze takes one of these numbers of minutes: {', '.join(offered)}")
+    return offered[minutes]

@@ -10,6 +10,7 @@ from alerts.models import Channel, Delivery
 from alerts.results import Notice
 from alerts.services.links import action_links
 from alerts.services.outbox import new_key
+from cameras.models import Zone
 from events.models import Event
 from events.services.pictures import event_picture
 from siteadmin.core.pipeline import Step, dispatch
@@ -32,6 +33,7 @@ def notice_of(delivery: Delivery, *, channel: Channel, with_picture: bool) -> No
         alert,
         picture=event_picture(event, annotated=True) if with_picture and event is not None else None,
         zone=channel.timezone,
+        places=[] if event is None else [place.name for place in Zone.objects.get_many(event.zones)],
         also=Delivery.objects.also_told(delivery.pk),
         step=delivery.step,
         actions=action_links(delivery) if channel.action_links else None,

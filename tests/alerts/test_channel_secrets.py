@@ -1,6 +1,7 @@
 """Channels' secrets: encrypted at rest, rotated, and what happens when they cannot be read."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from alerts.services.channels import (
     update_channel,
 )
 from tests.alerts.telling import SECRET, deliver_now, delivery_to, letters, webhook_to
-from tests.factories import AlertFactory, CameraFactory, EventFactory
+from tests.events.seen import seen_event
+from tests.factories import AlertFactory, CameraFactory
 from tests.fakes.http_server import Answer, HttpServer
 
 pytestmark = pytest.mark.django_db
@@ -147,19 +149,27 @@ def test_every_webhook_body_is_what_the_schema_says(receiver: HttpServer) -> Non
     schema = json.loads((Path(site.BASE_DIR) / "static/siteadmin/webhook.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
     validator.check_schema(schema)
-    channel = webhook_to(receiver)
+    channel = update_channel(webhook_to(receiver).pk, action_links=True)
 
     send_test_message(channel.pk)
     deliver_now(delivery_to(channel))
-    deliver_now(delivery_to(channel, alert=AlertFactory(event=None, camera=CameraFactory())))
-    deliver_now(delivery_to(channel, alert=AlertFactory(event=EventFactory(risk_score=72, object_types=["person"]))))
+    deliver_now(delivery_to(channel, alert=AlertFactory(event=None, camera=CameraFactory(), trigger="camera_offline")))
+    deliver_now(delivery_to(channel, alert=AlertFactory(event=seen_event(risk_score=72)), step=2))
+    notice = {"channel": "Mail", "reason": "It is gone"}
+    deliver_now(delivery_to(channel, alert=None, purpose="notice", notice=notice))
+    digest = delivery_to(channel, alert=None, purpose="digest")
+    delivery_to(channel, state="digested", due_at=None, told_by=digest)
+    deliver_now(digest)
 
     bodies = [json.loads(request.body) for request in receiver.requests]
-    assert len(bodies) == 4
+    types = Counter(body["type"] for body in bodies)
+    assert types == {"alert.created": 3, "channel.test": 1, "channel.disabled": 1, "alert.digest": 1}
+    assert set(bodies[3]["data"]["links"]) == {"event", "image", "acknowledge", "snooze"}
     for body in bodies:
         validator.validate(body)
-    with pytest.raises(jsonschema.ValidationError):
-        validator.validate({**bodies[1], "type": "channel.test"})
+        for other in types.keys() - {body["type"]}:
+            with pytest.raises(jsonschema.ValidationError):
+                validator.validate({**body, "type": other})
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_webhook_gets_the_payload_of_the_contract_with_a_valid_signature(hook: C
     assert body["data"]["alert"]["id"] == delivery.alert_id
     assert body["data"]["event"]["risk_level"] == "medium"
     assert body["data"]["camera"]["id"] == delivery.alert.camera_id
-    assert body["data"]["links"]["image"].endswith(f"/api/events/{delivery.alert.event_id}/image")
+    assert body["data"]["links"]["event"].endswith(f"/admin/events/event/{delivery.alert.event_id}/change/")
     assert result.all_successful and result.counts == {"delivered": 1} and result.alert_id == delivery.alert_id
 
 

@@ -9,6 +9,7 @@ from kombu.utils.json import dumps, loads
 
 from alerts.messages import build_alert_notice, build_test_notice
 from alerts.results import ChannelOutcome, DeliveryResult
+from tests.events.seen import seen_event
 from tests.factories import AlertFactory, CameraFactory, EventFactory
 
 pytestmark = pytest.mark.django_db
@@ -17,10 +18,9 @@ WINTER = datetime(2026, 1, 14, 22, 30, 5, tzinfo=UTC)
 
 def alert(**fields: Any) -> Any:
     camera = CameraFactory(name="Front <Door>", timezone="Europe/Berlin")
-    event = EventFactory(
+    event = seen_event(
         camera=camera, started_at=WINTER, risk_score=72, reasoning="A person at night.", object_types=["person", "car"]
     )
-    event.refresh_from_db()
     made = AlertFactory(event=event, rule_name="Nights", severity="high", **fields)
     made.refresh_from_db()
     return made
@@ -51,6 +51,21 @@ def test_facts_say_when_and_why(settings: Any) -> None:
     assert told["Rule"] == "Nights (severity high)"
     assert told["Conditions"] == "risk score 72 is at least 60"
     assert told["Why"] == "A person at night."
+
+
+def test_facts_say_where() -> None:
+    made = alert()
+
+    told = dict(build_alert_notice(made, places=["Driveway", "<Porch>"]).facts)
+
+    assert (told["Camera"], told["Zones"]) == ("Front <Door>", "Driveway, <Porch>")
+    assert "Zones" not in facts(made)
+
+
+def test_picture_that_does_not_exist_is_not_linked() -> None:
+    links = build_alert_notice(AlertFactory(event=EventFactory())).links
+
+    assert set(links) == {"event"}
 
 
 def test_event_without_a_score_claims_none() -> None:

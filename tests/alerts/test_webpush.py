@@ -1,15 +1,8 @@
 """Web Push: devices, and messages to a push service on loopback that the device's keys open."""
 
-import base64
-import hashlib
-import json
-import os
 from typing import Any
 
-import http_ece
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 from py_vapid import Vapid02
 
@@ -20,35 +13,9 @@ from siteadmin.core.exceptions import ValidationError
 from tests.alerts.telling import deliver_now, delivery_to, letters
 from tests.factories import AlertFactory, CameraFactory, UserFactory
 from tests.fakes.http_server import Answer, HttpServer
+from tests.fakes.push_browser import Browser, base64url
 
 pytestmark = pytest.mark.django_db
-
-
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Browser:
-    """A browser's side of a subscription."""
-
-    def __init__(self) -> None:
-        self._private = ec.generate_private_key(ec.SECP256R1())
-        self._auth = os.urandom(16)
-        point = self._private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        self.keys = {"p256dh": base64url(point), "auth": base64url(self._auth)}
-
-    def subscribe(self, receiver: HttpServer, user: Any, *, path: str = "/push/1") -> PushSubscription:
-        endpoint = receiver.url + path
-        digest = hashlib.sha256(endpoint.encode()).hexdigest()
-        # Past the service, which takes https alone.
-        return PushSubscription.objects.subscribe(
-            endpoint_hash=digest, user_id=user.pk, endpoint=endpoint, device="Phone", **self.keys
-        )
-
-    def open(self, body: bytes) -> Any:
-        return json.loads(
-            http_ece.decrypt(body, private_key=self._private, auth_secret=self._auth, version="aes128gcm")
-        )
 
 
 @pytest.fixture
