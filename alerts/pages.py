@@ -13,7 +13,6 @@ from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from alerts.models import AlertRule, PushSubscription
-from alerts.schedules import ScheduleError
 from alerts.services.preview import preview_rule
 from alerts.services.push import public_key, remove_device, subscribe_device
 from siteadmin.core.exceptions import ValidationError
@@ -86,8 +85,8 @@ def preview(request: HttpRequest, rule_id: int) -> HttpResponse:
     context = {**admin.site.each_context(request), "title": f"Preview of {rule.name}", "rule": rule}
     try:
         result = preview_rule(rule, channel_ids=rule.channel_ids, days=PREVIEW_DAYS)
-    except ScheduleError as error:  # a zone that this machine knows no more
-        context["error"] = f"The schedule cannot be used: {error}"
+    except ValidationError as error:  # a time zone that this machine knows no more
+        context["error"] = f"{error.message}."
     else:
         matches, misses = result.matches[-PREVIEW_SHOWN:], result.misses[:PREVIEW_SHOWN]
         hidden = result.event_count - len(matches) - len(misses)

@@ -146,9 +146,13 @@ class ModeSwitchResult:
 
 @dataclass(slots=True, frozen=True)
 class PreviewMatch:
-    """An event for which a rule would have held: `fired`, `duplicate` or `suppressed`, and why."""
+    """An event, or a change of a camera's status, for which a rule would have held.
 
-    event_id: int
+    `fired`, `duplicate` or `suppressed`, and why.
+    """
+
+    event_id: int | None
+    change_id: int | None
     camera_id: str
     at: datetime
     """When it would have held first."""
@@ -157,14 +161,15 @@ class PreviewMatch:
     dedup_key: str
     matched_conditions: tuple[str, ...]
     duplicate_of: int | None = None
-    """The event whose alert it would have been a duplicate of."""
+    """The event, or the change, whose alert it would have been a duplicate of."""
 
 
 @dataclass(slots=True, frozen=True)
 class PreviewMiss:
-    """An event for which a rule would not have held: the conditions that were met, and those that were not."""
+    """An event, or a change, for which a rule would not have held: the conditions that were met, and those not."""
 
-    event_id: int
+    event_id: int | None
+    change_id: int | None
     camera_id: str
     at: datetime
     matched_conditions: tuple[str, ...]
@@ -182,7 +187,7 @@ class PreviewResult:
 
     @property
     def event_count(self) -> int:
-        """How many events were judged."""
+        """How many events, or changes, were judged."""
         return len(self.matches) + len(self.misses)
 
     @property

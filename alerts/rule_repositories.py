@@ -1,21 +1,21 @@
-"""Reads and atomic writes of rules, alerts, cooldowns and decisions."""
+"""Reads and atomic writes of rules, alerts and cooldowns."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import Case, DateTimeField, Exists, F, Func, OuterRef, Subquery, When
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from alerts.choices import AlertStatus, ChannelKind, Decision, RuleTrigger, Severity
+from alerts.choices import AlertStatus, ChannelKind, Severity
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from alerts.models import Alert, AlertRule, Channel, Cooldown, RuleDecision
+    from alerts.models import Alert, AlertRule, Channel, Cooldown
 
 UNACKNOWLEDGED = (AlertStatus.PENDING, AlertStatus.DELIVERED)
 NOT_DISMISSED = (*UNACKNOWLEDGED, AlertStatus.ACKNOWLEDGED)
@@ -33,36 +33,6 @@ class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
         alerts = apps.get_model("alerts", "Alert")._default_manager
         fired = alerts.filter(rule=OuterRef("pk")).exclude(status=AlertStatus.SUPPRESSED)
         return self.annotate(last_fired_at=Subquery(fired.order_by("-created_at", "-pk").values("created_at")[:1]))
-
-    def undecided_for(self, event_id: int) -> Self:
-        """Keep enabled rules that may still fire for the event, with `known_reason`, why they did not yet.
-
-        Along come `now`, the database's time, and `active_mode`, the name of the active mode or None.
-        """
-        modes = apps.get_model("alerts", "Mode")._default_manager
-        model = apps.get_model("alerts", "RuleDecision")
-        decisions = model._default_manager.filter(rule=OuterRef("pk"), event_id=event_id)
-        return (
-            self.filter(~Exists(decisions.exclude(outcome=Decision.NOT_YET)), enabled=True, trigger=RuleTrigger.EVENT)
-            .annotate(
-                known_reason=Subquery(decisions.values("reason")[:1]),
-                now=Func(function="clock_timestamp", output_field=DateTimeField()),
-                active_mode=Subquery(modes.filter(is_active=True).values("name")[:1]),
-            )
-            .order_by("pk")
-        )
-
-    def for_trigger(self, trigger: str) -> Self:
-        """Keep enabled rules of this trigger, with `now` and `active_mode` as above."""
-        modes = apps.get_model("alerts", "Mode")._default_manager
-        return (
-            self.filter(enabled=True, trigger=trigger)
-            .annotate(
-                now=Func(function="clock_timestamp", output_field=DateTimeField()),
-                active_mode=Subquery(modes.filter(is_active=True).values("name")[:1]),
-            )
-            .order_by("pk")
-        )
 
 
 _AlertRuleRepository = Repository.from_queryset(AlertRuleQuerySet)
@@ -87,6 +57,17 @@ class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
         for row in rows:
             channels[row.alertrule_id].append(row.channel)
         return channels
+
+    def get_versions(self, versions: Sequence[str]) -> "list[tuple[str, AlertRule]]":
+        """Read the rules of these versions as they are now, each with its version of now; what is gone is left out.
+
+        A version is a rule's id with the row's own version in PostgreSQL, where its transaction and its place change
+        with every write, whoever writes. So what was read once stands for that version for good.
+        """
+        rule_ids = [int(version.partition(" ")[0]) for version in versions]
+        own = RawSQL("alerts_alertrule.id || ' ' || alerts_alertrule.xmin || ' ' || alerts_alertrule.ctid", [])
+        rows: Any = self.get_queryset().filter(pk__in=rule_ids).annotate(version=own).order_by("pk")
+        return [(rule.version, rule) for rule in rows]
 
     def delete_demo(self) -> None:
         """Delete the demo's rules."""
@@ -302,89 +283,3 @@ class CooldownRepository(_CooldownRepository["Cooldown"]):
                 values,
             )
             return dict(cursor.fetchall())
-
-
-@dataclass(slots=True, frozen=True)
-class DecisionRow:
-    """One decision to be written."""
-
-    rule_id: int
-    outcome: Decision
-    reason: str
-    alert_id: int | None = None
-
-
-class RuleDecisionQuerySet(RepositoryQuerySet["RuleDecision"]):
-    """Reads that chain."""
-
-    def for_event(self, event_id: int) -> Self:
-        """Give what was decided for an event, rule by rule, with rule and alert."""
-        return self.filter(event_id=event_id).select_related("rule", "alert").order_by("rule__name", "rule_id")
-
-    def of_cameras(self, camera_ids: Iterable[str]) -> Self:
-        """Keep what belongs to events of these cameras."""
-        return self.filter(event__camera_id__in=camera_ids)
-
-    def duplicates_of(self, alert_id: int) -> Self:
-        """Give what the alert stands for beside its own event, newest first, with event and rule."""
-        return (
-            self.filter(alert_id=alert_id, outcome=Decision.DUPLICATE)
-            .select_related("event", "rule")
-            .order_by("-decided_at", "-pk")
-        )
-
-
-_RuleDecisionRepository = Repository.from_queryset(RuleDecisionQuerySet)
-
-
-class RuleDecisionRepository(_RuleDecisionRepository["RuleDecision"]):
-    """Look-ups and writes of rule decisions."""
-
-    def decide(self, event_id: int, decisions: Sequence[DecisionRow]) -> set[int]:
-        """Write these decisions and give the ids of the rules whose decision was written.
-
-        The constraint decides: a final decision of somebody else stays, `not_yet` gives way to what is new.
-        """
-        if not decisions:
-            return set()
-        values: dict[str, Any] = {
-            "event": event_id,
-            "rules": [decision.rule_id for decision in decisions],
-            "outcomes": [decision.outcome.value for decision in decisions],
-            "reasons": [decision.reason for decision in decisions],
-            "alerts": [decision.alert_id for decision in decisions],
-        }
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO alerts_ruledecision AS held (event_id, rule_id, outcome, reason, alert_id, decided_at)
-                SELECT %(event)s, rule, outcome, reason, alert, clock_timestamp()
-                FROM unnest(%(rules)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(alerts)s::bigint[])
-                    AS new(rule, outcome, reason, alert)
-                ORDER BY rule
-                ON CONFLICT (event_id, rule_id) DO UPDATE SET
-                    outcome = excluded.outcome, reason = excluded.reason,
-                    alert_id = excluded.alert_id, decided_at = excluded.decided_at
-                WHERE held.outcome = 'not_yet'
-                RETURNING rule_id
-                """,
-                values,
-            )
-            return {row[0] for row in cursor.fetchall()}
-
-    def adopt(self, *, into: int) -> None:
-        """Move the final decisions of events that were merged into this one to it, where it has none of its own.
-
-        Of several for one rule the fired one goes first. What cannot move stays with its event.
-        """
-        gone = self.get_queryset().filter(event__merged_into=into)
-        gone.filter(outcome=Decision.NOT_YET).delete()
-        fired_first = Case(When(outcome=Decision.FIRED, then=0), default=1)
-        best = list(
-            gone.order_by("rule_id", fired_first, "decided_at", "pk").distinct("rule_id").values_list("pk", "rule_id")
-        )
-        rules = [rule_id for _, rule_id in best]
-        own = self.get_queryset().filter(event_id=into, rule_id__in=rules)
-        own.filter(outcome=Decision.NOT_YET).delete()
-        taken = set(own.values_list("rule_id", flat=True))
-        self.get_queryset().filter(pk__in=[pk for pk, rule_id in best if rule_id not in taken]).update(event_id=into)

@@ -47,6 +47,8 @@ class EventFacts:
     detections: tuple[DetectionFacts, ...] = ()
     mode: str = ""
     """The active mode, "" where none is."""
+    happened: str = ""
+    """What made rules be asked, in words, where it is not that something was seen."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,7 +71,7 @@ def judge(rule: RuleFacts, event: EventFacts) -> Verdict:
     Type, confidence and zones must be met by one and the same detection, and the schedule at the time of one
     that meets them; without such conditions it is the newest detection's time that counts.
     """
-    met: list[str] = []
+    met: list[str] = [event.happened] if event.happened else []
     unmet: list[str] = []
     if rule.risk_threshold is not None:
         _judge_risk(rule.risk_threshold, event.risk_score, met=met, unmet=unmet)

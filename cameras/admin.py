@@ -1,14 +1,18 @@
 """Admin pages of cameras, zones and snapshots."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -237,12 +241,26 @@ class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untype
 
 @admin.register(CameraStatusChange)
 class CameraStatusChangeAdmin(ReadOnlyAdmin):
-    """When cameras fell silent and came back."""
+    """When cameras fell silent and came back; `extra_panels` of other apps stand below, each made from the change."""
 
+    extra_panels: ClassVar[list[Callable[[CameraStatusChange], SafeString]]] = []
+
+    change_form_outer_after_template = "cameras/admin_change.html"
     list_display = ("camera", "status", "at")
     list_filter = ("status", "camera")
     list_select_related = ("camera",)
     exclude = ("claim_token", "swept_at")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """Show the change with what followed from it."""
+        change = self.get_object(request, unquote(object_id))
+        panels = [] if change is None else [make(change) for make in self.extra_panels]
+        answer: HttpResponseBase = super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), "panels": panels}
+        )
+        return answer
 
 
 @admin.register(Snapshot)

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models.functions import Now
 
+from cameras.change_repositories import CameraStatusChangeRepository
 from cameras.choices import (
     SILENT_AFTER_SECONDS,
     WAITING_STATES,
@@ -22,7 +23,6 @@ from cameras.choices import (
 from cameras.detector_choice import validate_detector
 from cameras.repositories import (
     CameraRepository,
-    CameraStatusChangeRepository,
     DetectionLimitRepository,
     MaskRepository,
     SnapshotRepository,

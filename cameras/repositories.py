@@ -29,7 +29,7 @@ from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from cameras.models import Camera, CameraStatusChange, DetectionLimit, Mask, Snapshot, Zone
+    from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
 
 HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
 """Snapshots whose picture decodes."""
@@ -179,36 +179,6 @@ class CameraRepository(_CameraRepository["Camera"]):
     def unmark_deleted(self, camera_id: str) -> bool:
         """Undo a soft deletion; False where there is nothing to undo; IntegrityError where the name is taken now."""
         return bool(self.get_queryset().filter(pk=camera_id, deleted_at__isnull=False).update(deleted_at=None))
-
-
-class CameraStatusChangeQuerySet(RepositoryQuerySet["CameraStatusChange"]):
-    """Reads that chain."""
-
-    def for_camera(self, camera_id: str) -> Self:
-        """Keep one camera's changes."""
-        return self.filter(camera_id=camera_id)
-
-
-_CameraStatusChangeRepository = ClaimableRepository.from_queryset(CameraStatusChangeQuerySet)
-
-
-class CameraStatusChangeRepository(_CameraStatusChangeRepository["CameraStatusChange"]):
-    """Look-ups and writes of status changes."""
-
-    def hold(self, change_id: int, *, token: uuid.UUID) -> "CameraStatusChange | None":
-        """Lock a claimed change for the caller's transaction, with its camera; None where the claim is lost."""
-        return (
-            self.get_queryset()
-            .select_related("camera")
-            .select_for_update(of=("self",), no_key=True)
-            .filter(pk=change_id, claim_token=token)
-            .first()
-        )
-
-    def wait_again(self, change_id: int) -> bool:
-        """Make a change wait for the rules again; False where it is gone."""
-        again = {"due_at": Now(), "attempts": 0, "claim_token": None, "swept_at": None}
-        return bool(self.get_queryset().filter(pk=change_id).update(**again))
 
 
 class ZoneQuerySet(RepositoryQuerySet["Zone"]):

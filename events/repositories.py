@@ -214,19 +214,9 @@ class EventRepository(EventHistory, EventReports, _EventRepository["Event"]):
         return bool(rows.update(deleted_at=None, version=F("version") + 1, **WAITS_AGAIN))
 
     def hold(self, event_id: int, *, token: uuid.UUID) -> "Event | None":
-        """Lock a claimed event for the caller's transaction and give it with its camera; None where the claim is lost.
-
-        Its `has_merged` tells whether other events were merged into it.
-        """
-        merged = self.model._default_manager.filter(merged_into=OuterRef("pk"))
-        return (
-            self.get_queryset()
-            .select_related("camera")
-            .annotate(has_merged=Exists(merged))
-            .select_for_update(of=("self",), no_key=True)
-            .filter(pk=event_id, claim_token=token)
-            .first()
-        )
+        """Lock a claimed event for the caller's transaction and give it; None where the claim is lost."""
+        claimed = self.get_queryset().filter(pk=event_id, claim_token=token)
+        return claimed.select_for_update(of=("self",), no_key=True).first()
 
     def wait_again(self, event_id: int) -> bool:
         """Make an event wait for the rules again; False where there is none to be seen."""

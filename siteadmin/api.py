@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from alerts.api import urls as alerts_api
+from alerts.api.evaluation import EventEvaluationViewSet
 from cameras.api import urls as cameras_api
 from events.api import urls as events_api
 from siteadmin.core import dead_letter_api
@@ -37,6 +38,11 @@ class DocsView(SpectacularSwaggerView):
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
+    re_path(
+        r"^events/(?P<pk>[^/]+)/evaluation/?$",
+        EventEvaluationViewSet.as_view({"get": "retrieve"}, basename="event", detail=True),
+        name="event-evaluation",
+    ),
     re_path(r"^system/status/?$", SystemStatusViewSet.as_view({"get": "status"}), name="api-system-status"),
     re_path(r"^stream/?$", StreamViewSet.as_view({"get": "stream"}), name="api-stream"),
     re_path(r"^schema/?$", SchemaView.as_view(), name="api-schema"),

@@ -113,20 +113,26 @@ class BulkAlertAnswerSerializer(StrictSerializer):
 
 
 class DuplicateSerializer(StrictModelSerializer[RuleDecision]):
-    """An event that would have made the same alert again."""
+    """An event, or a camera's change of status, that would have made the same alert again."""
 
     event = serializers.SerializerMethodField()
+    camera = serializers.SerializerMethodField()
     rule_name = serializers.CharField(source="rule.name", read_only=True)
     created_at = serializers.DateTimeField(source="decided_at", read_only=True)
 
     class Meta:
         model = RuleDecision
-        fields = ["id", "event", "rule", "rule_name", "reason", "created_at"]
+        fields = ["id", "event", "change", "camera", "rule", "rule_name", "reason", "created_at"]
         read_only_fields = fields
 
-    def get_event(self, decision: RuleDecision) -> int:
+    def get_event(self, decision: RuleDecision) -> int | None:
         """Give the event, or the one that it was merged into."""
-        return decision.event.merged_into_id or decision.event_id
+        return decision.event_id if decision.event is None else decision.event.merged_into_id or decision.event_id
+
+    def get_camera(self, decision: RuleDecision) -> str | None:
+        """Give the camera that it happened at."""
+        cause = decision.event or decision.change
+        return None if cause is None else cause.camera_id
 
 
 class AlertFilter(StrictFilterSet):

@@ -1,6 +1,7 @@
 """What a preview takes and gives over REST."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rest_framework import serializers
@@ -8,6 +9,7 @@ from rest_framework import serializers
 from alerts.models import AlertRule
 from alerts.results import PreviewResult
 from alerts.services.preview import MOST_EVENTS, preview_rule
+from siteadmin.core.exceptions import ValidationError
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.serializers import StrictSerializer
 
@@ -33,22 +35,28 @@ class PreviewRequestSerializer(StrictSerializer):
 
 
 class PreviewMatchSerializer(StrictSerializer):
-    """An event for which the rule would have held."""
+    """What the rule would have held for."""
 
-    event = serializers.IntegerField(source="event_id")
+    event = serializers.IntegerField(source="event_id", allow_null=True)
+    change = serializers.IntegerField(
+        source="change_id", allow_null=True, help_text="The camera's change of status, for camera triggers."
+    )
     camera = serializers.CharField(source="camera_id")
     at = serializers.DateTimeField(help_text="When it would have held first.")
     outcome = serializers.ChoiceField(choices=["fired", "duplicate", "suppressed"])
     reason = serializers.CharField(help_text="Why nobody would have been told.")
     dedup_key = serializers.CharField()
     matched_conditions = serializers.ListField(child=serializers.CharField())
-    duplicate_of = serializers.IntegerField(allow_null=True, help_text="The event that would have had the alert.")
+    duplicate_of = serializers.IntegerField(
+        allow_null=True, help_text="The event, or the change, that would have had the alert."
+    )
 
 
 class PreviewMissSerializer(StrictSerializer):
-    """An event for which the rule would not have held."""
+    """What the rule would not have held for."""
 
-    event = serializers.IntegerField(source="event_id")
+    event = serializers.IntegerField(source="event_id", allow_null=True)
+    change = serializers.IntegerField(source="change_id", allow_null=True)
     camera = serializers.CharField(source="camera_id")
     at = serializers.DateTimeField()
     matched_conditions = serializers.ListField(child=serializers.CharField())
@@ -58,13 +66,23 @@ class PreviewMissSerializer(StrictSerializer):
 class PreviewResultSerializer(StrictSerializer):
     """What a rule would have made of past events."""
 
-    events = serializers.IntegerField(source="event_count", help_text="How many were judged.")
+    events = serializers.IntegerField(source="event_count", help_text="How many events, or changes, were judged.")
     truncated = serializers.BooleanField(source="is_cut", help_text="Whether there were more than are looked at.")
     alerts = serializers.IntegerField(source="counts.fired", help_text="How many alerts the cooldown would have left.")
     duplicates = serializers.IntegerField(source="counts.duplicate")
     suppressed = serializers.IntegerField(source="counts.suppressed")
     matches = PreviewMatchSerializer(many=True)
     misses = PreviewMissSerializer(many=True)
+
+
+@contextmanager
+def errors_under(name: str) -> Iterator[None]:
+    """Name fields that are refused as they stand in the body: below this one."""
+    try:
+        yield
+    except ValidationError as refusal:
+        errors = [{**error, "field": f"{name}.{error['field']}"} for error in refusal.errors]
+        raise ValidationError(refusal.message, errors=errors) from refusal
 
 
 def show_preview(

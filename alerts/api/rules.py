@@ -12,11 +12,11 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from alerts.api.fields import MOST_ITEMS, ScheduleSerializer, SetField, ids, words
-from alerts.api.preview import PreviewRequestSerializer, PreviewResultSerializer, show_preview
+from alerts.api.preview import PreviewRequestSerializer, PreviewResultSerializer, errors_under, show_preview
 from alerts.choices import LONGEST_ESCALATION_WAIT_SECONDS, MOST_ESCALATION_STEPS, Severity
 from alerts.dedup_keys import TemplateError, check_template
 from alerts.models import AlertRule
-from alerts.services.rule_changes import create_rule, delete_rule, update_rule
+from alerts.services.rule_changes import check_rule, create_rule, delete_rule, update_rule
 from siteadmin.core.exceptions import AlertRuleNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.repository import LARGEST_ID
@@ -172,12 +172,10 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
         """The same for a rule that is not saved: its fields, and the events."""
         said = NewRulePreviewSerializer(data=request.data)
         said.is_valid(raise_exception=True)
-        fields = dict(said.validated_data["rule"])
-        channel_ids = fields.pop("channel_ids", [])
-        body = show_preview(
-            AlertRule(**fields),
-            {name: value for name, value in said.validated_data.items() if name != "rule"},
-            channel_ids=channel_ids,
-            camera_ids=self.access.camera_ids,
-        )
+        events = dict(said.validated_data)
+        fields = dict(events.pop("rule"))
+        channel_ids, escalation = fields.pop("channel_ids", []), fields.pop("escalation_chain", ())
+        with errors_under("rule"):
+            check_rule(fields=fields, channel_ids=channel_ids, escalation=escalation)
+        body = show_preview(AlertRule(**fields), events, channel_ids=channel_ids, camera_ids=self.access.camera_ids)
         return Response(body)

@@ -8,7 +8,7 @@ from alerts.models.links import LinkUse
 from alerts.models.mqtt import MqttConnection
 from alerts.models.push import PushSubscription as PushSubscription
 from alerts.models.push import VapidKey as VapidKey
-from alerts.models.rules import AlertRule, RuleDecision
+from alerts.models.rules import AlertRule, Evaluation, RuleDecision
 from alerts.models.suppression import Mode, ModeChange, QuietHours, Silence
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "DeliveryAttempt",
     "Escalation",
     "EscalationStep",
+    "Evaluation",
     "LinkUse",
     "Mode",
     "ModeChange",

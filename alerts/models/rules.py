@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from alerts.choices import (
@@ -16,12 +17,16 @@ from alerts.choices import (
     RuleTrigger,
     Severity,
 )
+from alerts.evaluation_repositories import EvaluationRepository, RuleDecisionRepository
 from alerts.models.channels import Channel
-from alerts.rule_repositories import AlertRuleRepository, RuleDecisionRepository
+from alerts.rule_repositories import AlertRuleRepository
+from cameras.models import CameraStatusChange
 from events.models import Event
 
 if TYPE_CHECKING:  # steps know their rule
     from alerts.models.escalation import EscalationStep
+
+ONE_CAUSE = Q(event__isnull=False, change__isnull=True) | Q(event__isnull=True, change__isnull=False)
 
 
 class AlertRule(models.Model):
@@ -77,11 +82,16 @@ class AlertRule(models.Model):
 
 
 class RuleDecision(models.Model):
-    """What was decided for one event and one rule, and why; decided once, only `not_yet` may change."""
+    """What was decided of a rule for one event, or one change of a camera's status, and why; decided once."""
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="decisions")
+    event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.CASCADE, related_name="decisions")
+    change = models.ForeignKey(
+        CameraStatusChange, null=True, blank=True, on_delete=models.CASCADE, related_name="decisions"
+    )
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="decisions")
-    outcome = models.CharField(max_length=16, choices=Decision.choices)
+    outcome = models.CharField(
+        max_length=16, choices=[(one.value, one.label) for one in Decision if one is not Decision.NOT_YET]
+    )
     reason = models.TextField(blank=True, help_text="In plain words, for staff.")
     alert = models.ForeignKey(
         "alerts.Alert",
@@ -97,7 +107,31 @@ class RuleDecision(models.Model):
 
     class Meta:
         ordering = ["event_id", "rule_id"]
-        constraints = [models.UniqueConstraint(fields=["event", "rule"], name="rule_decision_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "rule"], name="rule_decision_once"),
+            models.UniqueConstraint(fields=["change", "rule"], name="rule_decision_once_a_change"),
+            models.CheckConstraint(condition=ONE_CAUSE, name="rule_decision_one_cause"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.rule_id} on {self.event_id}: {self.outcome}"
+        return f"{self.rule_id} on {self.event_id or self.change_id}: {self.outcome}"
+
+
+class Evaluation(models.Model):
+    """Why the rules that may still fire for an event, or a change of a camera's status, do not: one row for all."""
+
+    event = models.OneToOneField(Event, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluation")
+    change = models.OneToOneField(
+        CameraStatusChange, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluation"
+    )
+    reasons = models.JSONField(default=dict, help_text="In plain words, by rule's id.")
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[EvaluationRepository] = EvaluationRepository()
+
+    class Meta:
+        ordering = ["-changed_at"]
+        constraints = [models.CheckConstraint(condition=ONE_CAUSE, name="evaluation_one_cause")]
+
+    def __str__(self) -> str:
+        return f"Evaluation of {self.event_id or self.change_id}"

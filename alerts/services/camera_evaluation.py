@@ -5,22 +5,16 @@ seen cannot be set on such a rule; the schedule is judged at the time of the cha
 """
 
 import uuid
-from collections import Counter
-from dataclasses import replace
-from typing import Any
 
 import structlog
 from django.db import DatabaseError, transaction
 
-from alerts.choices import EVALUATE_MAX_ATTEMPTS, EVALUATE_RETRY_BASE, Decision, RuleTrigger, Severity
-from alerts.dedup_keys import render_key
-from alerts.models import Alert, AlertRule
-from alerts.results import EvaluationResult, SkippedRule
-from alerts.rules import EventFacts, judge
-from alerts.schedules import ScheduleError
-from alerts.services.evaluation import Candidate, result_of, sentence, settle_keys, suppress
-from alerts.services.facts import facts_of_rule, key_parts
-from alerts.services.outbox import tell_of_alerts
+from alerts.choices import EVALUATE_MAX_ATTEMPTS, EVALUATE_RETRY_BASE
+from alerts.models import Evaluation
+from alerts.results import EvaluationResult
+from alerts.services.facts import CAMERA_TRIGGERS, facts_of_change
+from alerts.services.judging import Cause, judge_rules, result_of, settle
+from alerts.services.ready_rules import ready_rules
 from cameras.choices import CameraStatus
 from cameras.models import CameraStatusChange
 from events.choices import EVALUATE_LEASE
@@ -30,11 +24,6 @@ from siteadmin.core.pipeline import Step
 from siteadmin.core.retry import backoff, bury
 
 logger = structlog.get_logger(__name__)
-
-TRIGGERS = {
-    CameraStatus.OFFLINE: (RuleTrigger.CAMERA_OFFLINE, "the camera is silent"),
-    CameraStatus.ONLINE: (RuleTrigger.CAMERA_ONLINE, "the camera is back"),
-}
 
 
 def evaluate_change(change_id: int) -> EvaluationResult:
@@ -63,43 +52,14 @@ def revive_change(change_id: int) -> bool:
 
 
 def _decide(change: CameraStatusChange) -> EvaluationResult:
-    trigger, words = TRIGGERS[CameraStatus(change.status)]
-    rules = list(AlertRule.objects.for_trigger(trigger))
-    if not rules:
-        return EvaluationResult()
-    first: Any = rules[0]  # clock and mode are annotated by `for_trigger`
-    facts = EventFacts(change.camera_id, None, change.at, mode=first.active_mode or "")
-    candidates: list[Candidate] = []
-    skipped: list[SkippedRule] = []
-    for rule in rules:
-        try:
-            conditions = facts_of_rule(rule)
-        except ScheduleError as error:  # a zone that this machine knows no more, say
-            skipped.append(SkippedRule(rule.pk, Decision.NOT_YET.value, f"The schedule cannot be used: {error}"))
-            continue
-        verdict = judge(conditions, facts)
-        if verdict.holds:
-            key = render_key(rule.dedup_key_template, key_parts(str(rule.pk), conditions, facts, verdict))
-            met = [one for one in verdict.matched_conditions if not one.startswith("always")]
-            candidates.append(Candidate(rule, replace(verdict, matched_conditions=(words, *met)), key))
-        else:
-            skipped.append(SkippedRule(rule.pk, Decision.NOT_YET.value, sentence(verdict.reasons_not)))
-    channels = AlertRule.objects.channels_of([one.rule.pk for one in candidates]) if candidates else {}
-    suppressions = suppress(candidates, change, channels, at=first.now)
-    settle_keys(candidates, change)
-    Alert.objects.create_many(one.alert for one in candidates if one.alert is not None)
-    fired = [one for one in candidates if one.outcome is Decision.FIRED]
-    tell_of_alerts(
-        [one.alert for one in fired if one.alert is not None],
-        event=change,
-        channels=channels,
-        quiet=lambda alert, channel: suppressions.quiet_reason(
-            channel.pk, severity=Severity(alert.severity), at=first.now
-        ),
-    )
-    duplicates = (one.alert_id for one in candidates if one.outcome is Decision.DUPLICATE)
-    Alert.objects.count_duplicates(Counter(alert_id for alert_id in duplicates if alert_id is not None))
-    return result_of(None, candidates, skipped)
+    trigger = CAMERA_TRIGGERS[CameraStatus(change.status)]
+    standing = Evaluation.objects.standing_of_change(change.pk, trigger=trigger)
+    facts = facts_of_change(change, mode=standing.mode)
+    judgement = judge_rules(ready_rules(standing.rules, trigger=trigger), facts)
+    settle(judgement.candidates, Cause(change.camera_id, change.camera.demo, change_id=change.pk), at=standing.now)
+    if judgement.reasons:
+        Evaluation.objects.note(judgement.reasons, change_id=change.pk)
+    return result_of(judgement)
 
 
 def _try_again(change_id: int, *, token: uuid.UUID, error: str) -> EvaluationResult:

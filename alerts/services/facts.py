@@ -1,9 +1,22 @@
 """What the pure rules need to know, taken from rows."""
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from alerts.choices import RuleTrigger
 from alerts.models import AlertRule
-from alerts.rules import DetectionFacts, EventFacts, RuleFacts, Verdict
+from alerts.rules import DetectionFacts, EventFacts, RuleFacts
 from alerts.schedules import parse_schedule
-from events.models import Detection, Event
+from cameras.choices import CameraStatus
+from cameras.models import CameraStatusChange
+
+CAMERA_TRIGGERS = {
+    CameraStatus.OFFLINE: RuleTrigger.CAMERA_OFFLINE,
+    CameraStatus.ONLINE: RuleTrigger.CAMERA_ONLINE,
+}
+HAPPENED = {CameraStatus.OFFLINE: "the camera is silent", CameraStatus.ONLINE: "the camera is back"}
+DetectionRow = tuple[int, str, float, Sequence[int], datetime, datetime]
+"""Id, type, confidence, zones, time and arrival."""
 
 
 def facts_of_rule(rule: AlertRule) -> RuleFacts:
@@ -19,31 +32,15 @@ def facts_of_rule(rule: AlertRule) -> RuleFacts:
     )
 
 
-def facts_of_event(event: Event, *, mode: str = "") -> EventFacts:
-    """Give what is known of an event, by one query for its detections."""
-    rows = Detection.objects.of_event(event.pk).values_list(
-        "id", "object_type", "confidence", "zones", "detected_at", "created_at"
-    )
-    return EventFacts(
-        camera_id=event.camera_id,
-        risk_score=event.risk_score,
-        ended_at=event.ended_at,
-        detections=tuple(
-            DetectionFacts(key, object_type, confidence, tuple(zones), detected_at, arrived_at)
-            for key, object_type, confidence, zones, detected_at, arrived_at in rows
-        ),
-        mode=mode,
+def facts_of_detections(rows: Iterable[DetectionRow]) -> tuple[DetectionFacts, ...]:
+    """Give what is known of each detection."""
+    return tuple(
+        DetectionFacts(key, object_type, confidence, tuple(zones), detected_at, arrived_at)
+        for key, object_type, confidence, zones, detected_at, arrived_at in rows
     )
 
 
-def key_parts(rule_id: str, conditions: RuleFacts, event: EventFacts, verdict: Verdict) -> dict[str, str]:
-    """Give what a key's placeholders stand for; the zone is the first that the rule asks for, else the first."""
-    detection = verdict.matched_detection
-    zones = () if detection is None else detection.zones
-    asked = [zone for zone in zones if zone in conditions.zone_ids] or zones
-    return {
-        "camera_id": event.camera_id,
-        "rule_id": rule_id,
-        "object_type": "" if detection is None else detection.object_type,
-        "zone": str(asked[0]) if asked else "",
-    }
+def facts_of_change(change: CameraStatusChange, *, mode: str) -> EventFacts:
+    """Give what is known of a camera's falling silent or coming back; nothing is seen then."""
+    happened = HAPPENED[CameraStatus(change.status)]
+    return EventFacts(change.camera_id, None, change.at, mode=mode, happened=happened)

@@ -8,28 +8,24 @@ from django.utils import timezone
 
 from alerts.choices import ChannelKind, DeliveryState
 from alerts.models import Alert, Channel, Delivery, Escalation, EscalationStep
-from cameras.models import CameraStatusChange
-from events.models import Event
 from siteadmin.core.pipeline import Step, dispatch
 
-Cause = Event | CameraStatusChange
-"""What rules are judged for."""
 Quiet = Callable[[Alert, Channel], str]
 """Says why this channel is not to be told of this alert now, or gives an empty text."""
 
 
 def tell_of_alerts(
-    alerts: Sequence[Alert], *, event: Cause, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
+    alerts: Sequence[Alert], *, demo: bool, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
 ) -> None:
     """Write the deliveries of new alerts of an event or a camera's change, and let their escalation begin to wait.
 
-    `channels` by rule's id. The caller holds the event's row.
+    `channels` by rule's id. The caller holds the row of the event or the change.
     """
     by_rule = {alert.rule_id: alert for alert in alerts if alert.rule_id is not None}
     if not by_rule:
         return
     wanted = [(by_rule[rule_id], channel) for rule_id in by_rule for channel in channels.get(rule_id, ())]
-    write_deliveries(wanted, demo=event.camera.demo, quiet=quiet)
+    write_deliveries(wanted, demo=demo, quiet=quiet)
     steps = EscalationStep.objects.first_of_rules(list(by_rule))
     waits = {by_rule[rule_id].pk: timedelta(seconds=step.wait_seconds) for rule_id, step in steps.items()}
     Escalation.objects.start(waits)
@@ -44,6 +40,8 @@ def write_deliveries(
     A demo bothers nobody outside the product.
     """
     pairs = [(alert, channel) for alert, channel in wanted if not demo or channel.kind == ChannelKind.INBOX]
+    if not pairs:
+        return []
     # Locked, so that whoever switches one on meanwhile finds what is parked here.
     off = sorted({channel.pk for _, channel in pairs if not channel.enabled})
     locked = {channel_id: Channel.objects.get_locked(channel_id) for channel_id in off}

@@ -1,8 +1,9 @@
-"""What a rule would have made of past events, each judged at its own time; writes nothing.
+"""What a rule would have made of the past, each event judged at its own time; writes nothing.
 
 Every event is judged as it grew: at the arrival of each detection, by what had arrived until then, until the rule
-holds; by its present risk score, and by the modes, silences and snoozes of that time. Then the cooldown is gone
-through in the order of those times. Only this rule is looked at: alerts of others that share its key play no part.
+holds; by its present risk score, and by the modes, silences, snoozes and quiet hours of that time. A rule about cameras
+falling silent or coming back is judged for each time that one did. Then the cooldown is gone through in the order of
+those times. Only this rule is looked at: alerts of others that share its key play no part.
 """
 
 from bisect import bisect_right
@@ -11,29 +12,36 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from alerts.choices import Decision, Severity
-from alerts.dedup_keys import render_key
+from alerts.choices import Decision, RuleTrigger
 from alerts.models import AlertRule, Mode, ModeChange
 from alerts.results import PreviewMatch, PreviewMiss, PreviewResult
-from alerts.rules import DetectionFacts, EventFacts, RuleFacts, Verdict, judge
-from alerts.services.facts import facts_of_rule, key_parts
+from alerts.rules import EventFacts, RuleFacts, Verdict, judge
+from alerts.services.facts import CAMERA_TRIGGERS, facts_of_change, facts_of_detections
+from alerts.services.judging import key_of
+from alerts.services.ready_rules import ReadyRule, make_ready
 from alerts.services.suppression import load_suppressions
 from alerts.silencing import Subject
+from cameras.models import CameraStatusChange
 from events.models import Detection, Event
+from siteadmin.core.exceptions import ValidationError
 
 MOST_EVENTS = 1000
-"""Events of one preview; of more the newest are looked at."""
-NEW_RULE = "new"
-"""Stands for the id of a rule that is not saved."""
+"""Events, or changes of cameras, of one preview; of more the newest are looked at."""
 
 
 @dataclass(slots=True, frozen=True)
-class _Candidate:
-    event_id: int
-    camera_id: str
+class _Judged:
+    """When an event, or a camera's change, made the rule hold, or when it did last not."""
+
+    facts: EventFacts
     at: datetime
     verdict: Verdict
-    key: str
+    event_id: int | None = None
+    change_id: int | None = None
+
+    @property
+    def id(self) -> int:
+        return self.event_id or self.change_id or 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,72 +63,133 @@ def preview_rule(
     event_ids: Sequence[int] | None = None,
     camera_ids: frozenset[str] | None = None,
 ) -> PreviewResult:
-    """Say for which of these events, or those of the last days, the rule would have fired, and why not for others.
+    """Say for which of these events, or what happened in the last days, the rule would have fired, and why not else.
 
-    `rule` need not be saved. `camera_ids`: only events of these cameras. Raises ScheduleError where the rule's
-    schedule cannot be used.
+    `rule` need not be saved. `camera_ids`: only what happened at these cameras. ValidationError where the rule's
+    schedule cannot be used, or events are given for a rule about cameras falling silent.
     """
-    conditions = facts_of_rule(rule)
-    now, _ = Mode.objects.clock_and_active()
-    since = None if days is None else now - timedelta(days=days)
-    events = Event.objects.for_preview(event_ids, since=since, camera_ids=camera_ids, limit=MOST_EVENTS + 1)
-    is_cut = len(events) > MOST_EVENTS
-    events = events[:MOST_EVENTS]
-    facts = _facts_of_events(events)
-    arrivals = [one.arrived_at for event in facts.values() for one in event.detections]
-    begin, end = min(arrivals, default=now), max(arrivals, default=now)
-    modes = _Modes(ModeChange.objects.history(since=begin, until=end))
-    candidates, misses = [], []
-    for event in events:
-        at, verdict = _judge_as_it_grew(conditions, facts[event.pk], modes)
-        if verdict.holds:
-            parts = key_parts(NEW_RULE if rule.pk is None else str(rule.pk), conditions, facts[event.pk], verdict)
-            key = render_key(rule.dedup_key_template, parts)
-            candidates.append(_Candidate(event.pk, event.camera_id, at, verdict, key))
-        else:
-            misses.append(PreviewMiss(event.pk, event.camera_id, at, verdict.matched_conditions, verdict.reasons_not))
-    candidates.sort(key=lambda one: (one.at, one.event_id))
-    suppressions = load_suppressions(
-        since=begin, until=end, dedup_keys={one.key for one in candidates}, channel_ids=channel_ids
-    )
-    matches, fired = [], dict[str, tuple[datetime, int]]()
-    severity, cooldown = Severity(rule.severity), timedelta(seconds=rule.cooldown_seconds)
-    for one in candidates:
-        subject = Subject(
-            one.camera_id, rule.pk, severity, one.key, detections=one.verdict.detections, channel_ids=channel_ids
+    ready = make_ready(rule)
+    if ready.conditions is None:
+        raise _refused("schedule", f"{ready.fault[:1].upper()}{ready.fault[1:]}")
+    since = None if days is None else Mode.objects.clock_and_active()[0] - timedelta(days=days)
+    if ready.trigger == RuleTrigger.EVENT:
+        judged, is_cut = _judge_events(ready.conditions, event_ids, since=since, camera_ids=camera_ids)
+    elif since is None:
+        raise _refused("event_ids", "A rule about a camera falling silent or coming back is asked about days.")
+    else:
+        judged, is_cut = _judge_changes(ready, since=since, camera_ids=camera_ids)
+    held = sorted((one for one in judged if one.verdict.holds), key=lambda one: (one.at, one.id))
+    misses = (
+        PreviewMiss(
+            one.event_id,
+            one.change_id,
+            one.facts.camera_id,
+            one.at,
+            one.verdict.matched_conditions,
+            one.verdict.reasons_not,
         )
-        reason, first = suppressions.reason(subject, at=one.at), fired.get(one.key)
+        for one in judged
+        if not one.verdict.holds
+    )
+    return PreviewResult(tuple(_settle(ready, held, channel_ids=channel_ids)), tuple(misses), is_cut=is_cut)
+
+
+def _judge_events(
+    conditions: RuleFacts,
+    event_ids: Sequence[int] | None,
+    *,
+    since: datetime | None,
+    camera_ids: frozenset[str] | None,
+) -> tuple[list[_Judged], bool]:
+    events = Event.objects.for_preview(event_ids, since=since, camera_ids=camera_ids, limit=MOST_EVENTS + 1)
+    facts = _facts_of_events(events[:MOST_EVENTS])
+    modes = _modes(
+        [one.arrived_at for event in facts.values() for one in event.detections]
+        or [one.ended_at for one in facts.values()]
+    )
+    judged = []
+    for event_id, event in facts.items():
+        at, verdict = _judge_as_it_grew(conditions, event, modes)
+        judged.append(_Judged(event, at, verdict, event_id=event_id))
+    return judged, len(events) > MOST_EVENTS
+
+
+def _judge_changes(
+    rule: ReadyRule, *, since: datetime, camera_ids: frozenset[str] | None
+) -> tuple[list[_Judged], bool]:
+    assert rule.conditions is not None
+    [status] = [status for status, trigger in CAMERA_TRIGGERS.items() if trigger == rule.trigger]
+    changes = CameraStatusChange.objects.for_preview(status, since=since, camera_ids=camera_ids, limit=MOST_EVENTS + 1)
+    modes = _modes([change.at for change in changes])
+    judged = []
+    for change in changes[:MOST_EVENTS]:
+        facts = facts_of_change(change, mode=modes.at(change.at))
+        judged.append(_Judged(facts, change.at, judge(rule.conditions, facts), change_id=change.pk))
+    return judged, len(changes) > MOST_EVENTS
+
+
+def _modes(instants: Sequence[datetime]) -> _Modes:
+    return _Modes(ModeChange.objects.history(since=min(instants), until=max(instants)) if instants else ())
+
+
+def _settle(rule: ReadyRule, held: Sequence[_Judged], *, channel_ids: Sequence[int]) -> list[PreviewMatch]:
+    """Go through what held in its order, and say what would have become of each."""
+    keys = [key_of(rule, one.facts, one.verdict) for one in held]
+    suppressions = (
+        load_suppressions(since=held[0].at, until=held[-1].at, dedup_keys=set(keys), channel_ids=channel_ids)
+        if held
+        else None
+    )
+    fired: dict[str, _Judged] = {}
+    matches = []
+    for one, key in zip(held, keys, strict=True):
+        camera_id = one.facts.camera_id
+        subject = Subject(
+            camera_id, rule.id, rule.severity, key, detections=one.verdict.detections, channel_ids=channel_ids
+        )
+        assert suppressions is not None
+        reason, first = suppressions.reason(subject, at=one.at), fired.get(key)
         outcome, duplicate_of = Decision.FIRED, None
         if reason:
             outcome = Decision.SUPPRESSED
-        elif cooldown and first is not None and first[0] >= one.at - cooldown:
-            outcome, duplicate_of = Decision.DUPLICATE, first[1]
-            reason = f"Within the cooldown of the alert for event {duplicate_of}"
+        elif rule.cooldown and first is not None and first.at >= one.at - rule.cooldown:
+            outcome, duplicate_of = Decision.DUPLICATE, first.id
+            what = (
+                f"event {first.id}"
+                if first.event_id
+                else f"{first.facts.camera_id} at {first.at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+            reason = f"Within the cooldown of the alert for {what}"
         else:
-            fired[one.key] = (one.at, one.event_id)
+            fired[key] = one
         matches.append(
             PreviewMatch(
                 one.event_id,
-                one.camera_id,
+                one.change_id,
+                camera_id,
                 one.at,
                 outcome.value,
                 reason,
-                one.key,
+                key,
                 one.verdict.matched_conditions,
                 duplicate_of,
             )
         )
-    return PreviewResult(tuple(matches), tuple(misses), is_cut=is_cut)
+    return matches
+
+
+def _refused(field: str, text: str) -> ValidationError:
+    return ValidationError(text.rstrip("."), errors=[{"field": field, "code": "not_for_preview", "detail": text}])
 
 
 def _facts_of_events(events: Sequence[Event]) -> dict[int, EventFacts]:
-    detections: dict[int, list[DetectionFacts]] = {event.pk: [] for event in events}
-    for event_id, key, object_type, confidence, zones, detected_at, arrived_at in Detection.objects.facts_of(
-        list(detections)
-    ):
-        detections[event_id].append(DetectionFacts(key, object_type, confidence, tuple(zones), detected_at, arrived_at))
+    rows: dict[int, list[tuple[int, str, float, Sequence[int], datetime, datetime]]] = {
+        event.pk: [] for event in events
+    }
+    for event_id, *row in Detection.objects.facts_of(list(rows)):
+        rows[event_id].append(tuple(row))
     return {
-        event.pk: EventFacts(event.camera_id, event.risk_score, event.ended_at, tuple(detections[event.pk]))
+        event.pk: EventFacts(event.camera_id, event.risk_score, event.ended_at, facts_of_detections(rows[event.pk]))
         for event in events
     }
 

@@ -17,11 +17,17 @@ ABOUT_SEEN = ("risk_threshold", "object_types", "min_confidence", "zone_ids")
 """Conditions on what is seen, which camera triggers do not have."""
 
 
+def check_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), escalation: Steps = ()) -> None:
+    """Refuse what no rule could be made of; ValidationError."""
+    _check_trigger(AlertRule(), fields=fields)
+    _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
+    _check_steps(escalation)
+
+
 def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), escalation: Steps = ()) -> AlertRule:
     """Make a rule; ValidationError for ids that nothing has, DuplicateResourceError for a taken name."""
     with transaction.atomic():
-        _check_trigger(AlertRule(), fields=fields)
-        _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
+        check_rule(fields=fields, channel_ids=channel_ids, escalation=escalation)
         return _store(AlertRule(), fields=fields, channel_ids=channel_ids, escalation=escalation)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from alerts.models import AlertRule, RuleDecision
+from alerts.models import AlertRule, Evaluation, RuleDecision
 from events.models import Event
 from tests.factories import DetectionFactory, EventFactory
 
@@ -26,3 +26,9 @@ def grow(event: Event, **fields: Any) -> None:
 def decision(event: Event, rule: AlertRule) -> RuleDecision:
     """Give what was decided."""
     return RuleDecision.objects.get(event=event, rule=rule)
+
+
+def why_not_yet(event: Event, rule: AlertRule) -> str:
+    """Give why a rule does not hold yet; "" where nothing is stored."""
+    evaluation = Evaluation.objects.of_event(event.pk)
+    return "" if evaluation is None else evaluation.reasons.get(str(rule.pk), "")

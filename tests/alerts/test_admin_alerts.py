@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from alerts.models import Cooldown, RuleDecision
+from alerts.models import Cooldown, Evaluation, RuleDecision
 from siteadmin.core.groups import sync_groups
 from tests.factories import AlertFactory, AlertRuleFactory, DeliveryFactory, EventFactory, UserFactory
 from tests.query_counts import assert_query_count
@@ -111,7 +111,7 @@ def test_the_list_needs_as_many_statements_for_many_alerts() -> None:
 
 
 def test_decisions_and_cooldowns_are_looked_at_only() -> None:
-    decision = RuleDecision.objects.create(event=EventFactory(), rule=AlertRuleFactory(), outcome="not_yet")
+    decision = RuleDecision.objects.create(event=EventFactory(), rule=AlertRuleFactory(), outcome="suppressed")
     Cooldown.objects.create(dedup_key="a:1", fired_at=[timezone.now(), timezone.now()])
     client = browser("operator")
 
@@ -127,10 +127,12 @@ def test_an_events_page_says_of_every_rule_why_it_fired_or_not() -> None:
     alert = AlertFactory(rule__name="Fired rule")
     waiting, off = AlertRuleFactory(name="Waiting"), AlertRuleFactory(name="Resting", enabled=False)
     RuleDecision.objects.create(event=alert.event, rule=alert.rule, outcome="fired", alert=alert, reason="Risk 90")
-    RuleDecision.objects.create(event=alert.event, rule=waiting, outcome="not_yet", reason="No <car> was seen")
+    Evaluation.objects.note({waiting.pk: "No <car> was seen"}, event_id=alert.event_id)
+    about_cameras = AlertRuleFactory(name="About silence alone", trigger="camera_offline")
 
     page = browser("viewer").get(f"/admin/events/event/{alert.event_id}/change/").content.decode()
 
     for text in ("Fired rule", "Risk 90", "No &lt;car&gt; was seen", off.name, "The rule is switched off"):
         assert text in page
+    assert about_cameras.name not in page
     assert f"{ALERTS}{alert.pk}/change/" in page

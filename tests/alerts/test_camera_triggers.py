@@ -175,7 +175,7 @@ class TestRules:
             raise camera_evaluation.ConflictError("lost")
 
         with monkeypatch.context() as patch:
-            patch.setattr(camera_evaluation, "settle_keys", fail)
+            patch.setattr(camera_evaluation, "settle", fail)
             assert "lost" in str(evaluate_change(change.pk).error)
         CameraStatusChange.objects.update(due_at=timezone.now())
         assert evaluate_change(change.pk).has_triggers

@@ -12,7 +12,7 @@ from alerts.results import EvaluationResult
 from alerts.services.evaluation import evaluate_event
 from events.models import Event
 from siteadmin.core.pipeline import Step
-from tests.alerts.judging import decision, grow, waiting_event
+from tests.alerts.judging import decision, grow, waiting_event, why_not_yet
 from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, EventFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("asked")]
@@ -141,10 +141,10 @@ class TestDecidedOnce:
         rule = AlertRuleFactory(object_types=["person"], min_confidence=0.8)
         event = waiting_event("cat")
         evaluate_event(event.pk)
-        assert decision(event, rule).reason == "No person was seen, but cat"
+        assert why_not_yet(event, rule) == "No person was seen, but cat"
         grow(event, object_type="person", confidence=0.5)
         evaluate_event(event.pk)
-        assert "the highest is 0.5" in decision(event, rule).reason
+        assert "the highest is 0.5" in why_not_yet(event, rule)
         grow(event, object_type="person", confidence=0.9)
 
         evaluate_event(event.pk)
