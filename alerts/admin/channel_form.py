@@ -4,6 +4,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.urls import reverse
+from django.utils.functional import lazy
+from django.utils.html import format_html
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
@@ -45,6 +48,14 @@ OPTIONS = ["timezone", "action_links", "max_messages", "period_seconds"]
 """What channels of every kind have."""
 LISTS = ("to", "users")
 """Fields that take one value a line."""
+
+
+def _help_of_users() -> str:
+    """Lead to the page where devices are enabled; its address is known only when the pages are."""
+    return format_html(
+        'User names, one a line; empty: everybody. Each enables their own devices at <a href="{0}">{0}</a>.',
+        reverse("devices"),
+    )
 
 
 class ChannelForm(forms.ModelForm[Channel]):
@@ -102,7 +113,7 @@ class ChannelForm(forms.ModelForm[Channel]):
     users = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="User names, one a line; empty: everybody. Each enables their own devices at /notifications/.",
+        help_text=lazy(_help_of_users, str)(),
     )
 
     class Meta:

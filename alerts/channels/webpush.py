@@ -40,6 +40,7 @@ LONGEST_TEXT = 1500
 """Push services take 4096 bytes encrypted, and a sign may take four."""
 LONGEST_TITLE = 200
 MOST_USERS = 100
+NO_DEVICE = "No device has notifications enabled; each person enables theirs at /notifications/"
 GONE = frozenset({404, 410})
 
 
@@ -126,7 +127,7 @@ class WebPushTransport:
         key, deadline, tally = VapidKey.objects.get_by_id(1), time.monotonic() + DEADLINE.total_seconds(), _Tally()
         devices = list(PushSubscription.objects.of_staff(config["users"]))
         if key is None or not devices:
-            raise ChannelError("No device has notifications enabled", permanent=True)
+            raise ChannelError(NO_DEVICE, permanent=True)
         for device in devices:
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from alerts.channels.base import ConfigError, Message
 from alerts.channels.registry import transport_of
+from alerts.channels.webpush import NO_DEVICE
 from alerts.choices import SECRET_OVERLAP, ChannelKind
 from alerts.messages import build_test_notice
-from alerts.models import Channel, Delivery, MqttConnection
+from alerts.models import Channel, Delivery, MqttConnection, PushSubscription
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.sending import breaker_of, send_message
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
@@ -150,9 +151,17 @@ def problem_of(channel: Channel) -> str:
     """Say why the channel can send nothing at present, or give an empty text."""
     if not channel.is_readable:
         return UNREADABLE
-    kept = getattr(channel, "mqtt_connection", None)
-    broken = kept.problem if kept is not None and channel.enabled else ""
-    return transport_of(channel.kind).problem() or broken
+    return transport_of(channel.kind).problem() or (_problem_outside(channel) if channel.enabled else "")
+
+
+def _problem_outside(channel: Channel) -> str:
+    """Say why a channel that is set up well reaches nobody just now, or give an empty text."""
+    if channel.kind == ChannelKind.MQTT:
+        kept = getattr(channel, "mqtt_connection", None)
+        return "" if kept is None else kept.problem
+    if channel.kind == ChannelKind.WEBPUSH and not PushSubscription.objects.of_staff(channel.config["users"]).exists():
+        return NO_DEVICE
+    return ""
 
 
 def shown_config(channel: Channel) -> dict[str, Any]:

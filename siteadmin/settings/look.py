@@ -94,6 +94,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     *_models(
                         ("Deliveries", "outbox", "alerts.delivery"),
+                        ("MQTT connections", "hub", "alerts.mqttconnection"),
                         ("Silent cameras", "videocam_off", "cameras.camerastatuschange"),
                         ("Analyses", "psychology", "events.analysis"),
                         ("Enrichments", "label", "events.enrichment"),

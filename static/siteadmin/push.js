@@ -15,6 +15,23 @@
   }
   button.disabled = false;
 
+  // Marks the entry of this browser in the list; addresses are secrets, so their digests are compared.
+  const markThis = async () => {
+    const registration = await navigator.serviceWorker.getRegistration("/");
+    const known = registration && (await registration.pushManager.getSubscription());
+    if (!known) {
+      return;
+    }
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(known.endpoint)));
+    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const entry = document.querySelector(`[data-endpoint="${hex}"] .sa-grow`);
+    if (entry) {
+      entry.append(" (this browser)");
+      say("This browser shows notifications.");
+    }
+  };
+  markThis();
+
   const bytes = (text) => {
     const padded = text.replace(/-/g, "+").replace(/_/g, "/") + "=".repeat((4 - (text.length % 4)) % 4);
     return Uint8Array.from(atob(padded), (sign) => sign.charCodeAt(0));

@@ -191,3 +191,11 @@ def test_service_worker_is_public_at_the_root_and_page_is_not() -> None:
 
 def test_page_says_what_it_needs() -> None:
     assert "HTTPS" in login()[0].get("/notifications/").content.decode()
+
+
+def test_channel_that_reaches_no_device_says_so(channel: Channel, receiver: HttpServer) -> None:
+    assert "/notifications/" in problem_of(channel)
+
+    Browser().subscribe(receiver, UserFactory(role="viewer"))
+
+    assert problem_of(channel) == ""
