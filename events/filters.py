@@ -2,7 +2,7 @@
 
 import re
 from datetime import time
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -79,6 +79,7 @@ class TimeOfDayFilter(TextFilter):
     """Rows by the wall clock."""
 
     field_class = TimeOfDayField
+    schema: ClassVar[dict[str, Any]] = {"pattern": r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"}
 
 
 class EventFilter(StrictFilterSet):

@@ -82,7 +82,10 @@ class BulkAlertSerializer(StrictSerializer):
     """Which alerts, and what is done with them."""
 
     ids = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID), allow_empty=False, max_length=MOST_AT_ONCE
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID),
+        allow_empty=False,
+        min_length=1,
+        max_length=MOST_AT_ONCE,
     )
     action = serializers.ChoiceField(choices=["acknowledge", "dismiss", "snooze"])
     minutes = serializers.IntegerField(

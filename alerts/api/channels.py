@@ -90,7 +90,9 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
 class CreatedChannelSerializer(ChannelSerializer):
     """A channel as the answer to its creation shows it: the only time that the secret is seen."""
 
-    secret = serializers.CharField(read_only=True, required=False)
+    secret = serializers.CharField(
+        read_only=True, allow_null=True, default=None, help_text="Null for kinds that sign nothing."
+    )
 
 
 class RotatedSecretSerializer(StrictSerializer):
@@ -145,8 +147,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create one; only this answer shows the secret of a webhook."""
         response = super().create(request, *args, **kwargs)
-        if self._secret:
-            response.data["secret"] = self._secret
+        response.data["secret"] = self._secret or None
         return response
 
     def perform_create(self, serializer: BaseSerializer[Channel]) -> Channel:

@@ -68,6 +68,7 @@ class ModeViewSet(CrudViewSet[Mode]):
     serializer_class = ModeSerializer
     not_found = ModeNotFoundError
     ordering_fields = ("name",)
+    may_find_nothing = ("active",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "activate", "active"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[Mode]:

@@ -33,7 +33,7 @@ from events.filters import DetectionFilter, EventFilter
 from events.models import Detection, Event
 from events.services.bulk import record_detections
 from events.services.inspection import inspect_file, inspect_picture
-from events.services.pictures import plan_detection_crop, plan_event_picture
+from events.services.pictures import LARGEST_WIDTH, SMALLEST_WIDTH, plan_detection_crop, plan_event_picture
 from events.services.review import (
     EDITABLE,
     ReviewOutcome,
@@ -53,7 +53,11 @@ from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import BaseViewSet, DestroyMixin, PatchMixin, ReadViewSet
 
 PICTURE = {(200, "image/jpeg"): OpenApiTypes.BINARY}
-WIDTH = OpenApiParameter("width", int, description="Scale the picture down to this many pixels.")
+WIDTH = OpenApiParameter(
+    "width",
+    {"type": "integer", "minimum": SMALLEST_WIDTH, "maximum": LARGEST_WIDTH},
+    description="Scale the picture down to this many pixels.",
+)
 ANNOTATED = OpenApiParameter("annotated", bool, description="Draw the boxes of what was seen (default: true).")
 
 
@@ -208,6 +212,7 @@ class DetectViewSet(BaseViewSet[Detection]):
 
     queryset = Detection.objects.none()
     serializer_class = DetectRequestSerializer
+    may_find_nothing = ("create",)
     throttle_scopes: ClassVar = {"create": Scope.SEARCHES}
 
     def create(self, request: Request) -> Response:

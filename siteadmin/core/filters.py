@@ -21,6 +21,10 @@ MOST_VALUES = 1000
 """How many values one parameter takes; a longer list would only burden the planner."""
 
 
+STORABLE = r"^[^\x00]*$"
+"""What a text may be: PostgreSQL keeps no NUL."""
+
+
 def parse_id(text: str) -> int | None:
     """Read a 64-bit id, or give None where nothing can have it."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
@@ -124,6 +128,7 @@ class MultiValueFilter(django_filters.Filter):
     """Rows whose field is one of the values, case and all; `choices` limits them."""
 
     field_class = ValuesField
+    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE}
 
     def __init__(self, field_name: str | None = None, lookup_expr: str = "in", **kwargs: Any) -> None:
         super().__init__(field_name=field_name, lookup_expr=lookup_expr, **kwargs)
@@ -133,18 +138,21 @@ class MultiIdFilter(MultiValueFilter):
     """Rows whose field is one of the ids."""
 
     field_class = IdsField
+    schema: ClassVar[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
 
 
 class InstantFilter(django_filters.Filter):
     """Rows by a time, given as RFC 3339 with its offset."""
 
     field_class = InstantField
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
 
 
 class FlagFilter(django_filters.Filter):
     """Rows by a flag, true or false."""
 
     field_class = FlagField
+    schema: ClassVar[dict[str, Any]] = {"type": "boolean"}
 
 
 class IntegerFilter(django_filters.Filter):
@@ -163,6 +171,7 @@ class TextFilter(django_filters.Filter):
     """Rows by an exact text."""
 
     field_class = forms.CharField
+    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE}
 
 
 class StrictFilterSet(django_filters.FilterSet):
@@ -235,9 +244,15 @@ class StrictOrderingBackend(BaseFilterBackend):
                 "in": "query",
                 "required": False,
                 "description": f"Order by {', '.join(names)}; a leading '-' turns it round. Ties are broken by id.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": words_pattern(names, before="-?")},
             }
         ]
+
+
+def words_pattern(words: Iterable[str], *, before: str = "") -> str:
+    """Give the pattern of some of these words, separated by commas."""
+    word = f"{before}({'|'.join(words)})"
+    return f"^{word}(,{word})*$"
 
 
 def ordering_names(view: APIView) -> dict[str, str]:

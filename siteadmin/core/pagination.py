@@ -102,10 +102,11 @@ class ListPagination(BasePagination):
         """Describe the parameters."""
         whole = {"type": "integer", "minimum": 1}
         described = {
-            "limit": ({**whole, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Rows a page."),
+            # No `default`: clients made of the schema would send both kinds of paging at once.
+            "limit": ({**whole, "maximum": MAX_LIMIT}, f"Rows a page ({DEFAULT_LIMIT})."),
             "cursor": ({"type": "string"}, "Where the page starts: as in `next` and `previous`."),
             "page": (whole, "Number of the page, instead of `cursor`; the answer then has totals."),
-            "per_page": ({**whole, "maximum": MAX_LIMIT, "default": DEFAULT_PER_PAGE}, "Rows a page, with `page`."),
+            "per_page": ({**whole, "maximum": MAX_LIMIT}, f"Rows a page, with `page` ({DEFAULT_PER_PAGE})."),
         }
         return [
             {"name": name, "in": "query", "required": False, "schema": schema, "description": text}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import structlog
@@ -75,7 +76,7 @@ class Problem:
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
-            "instance": request.path,
+            "instance": quote(request.path),
             "code": self.code,
             "request_id": getattr(request, "request_id", None),
             "details": self.details,

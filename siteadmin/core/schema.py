@@ -1,15 +1,16 @@
 """What the OpenAPI schema says of every path: who may ask, which parameters count, how refusals look."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from drf_spectacular.utils import OpenApiParameter
 
-from siteadmin.core.filters import MultiValueFilter
+from siteadmin.core.filters import LARGEST_ID, MultiValueFilter, words_pattern
+from siteadmin.core.serializers import StrictSerializer
 from siteadmin.core.viewsets import PICKING_ACTIONS
 
 _TEXT = {"type": "string"}
@@ -41,6 +42,7 @@ ALWAYS = {
     "400": "The request is not valid",
     "401": "Nobody we know is asking",
     "403": "Not allowed",
+    "429": "Too many requests of this kind; `Retry-After` says how long to wait",
     "500": "A fault of the product",
     "503": "A service behind it is down",
 }
@@ -62,12 +64,54 @@ class ApiSchema(AutoSchema):
         further: Mapping[str, Any] = getattr(self.view, "query_parameters", {})
         parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
         if action in PICKING_ACTIONS and hasattr(self.view, "picked_fields"):
-            parameters.append(OpenApiParameter("fields", str, description="Fields to give, comma-separated."))
+            parameters.append(self._fields_parameter())
         if action == "retrieve":
             parameters.append(IF_NONE_MATCH)
         if action in CHANGING_ONE:
             parameters.append(IF_MATCH)
         return parameters
+
+    def _fields_parameter(self) -> OpenApiParameter:
+        view: Any = self.view
+        names = view.get_serializer().fields
+        schema = {"type": "string", "pattern": words_pattern(names)}
+        return OpenApiParameter("fields", schema, description=f"Fields to give, comma-separated: {', '.join(names)}.")
+
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        # An action may refuse a parameter of its filterset.
+        parameters: list[dict[str, Any]] = super()._get_parameters()
+        if not hasattr(self.view, "known_query_parameters"):
+            return parameters
+        known = self.view.known_query_parameters() | {"format"}
+        return [each for each in parameters if each["in"] != "query" or each["name"] in known]
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        # drf-spectacular takes ids for texts, as our routes let any text through, to a 404.
+        untyped, view = cast("Any", super()), cast("Any", self.view)
+        parameters: list[dict[str, Any]] = untyped._resolve_path_parameters(variables)
+        for parameter in parameters:
+            if parameter["name"] in ("id", "pk", view.lookup_field) and not view.text_lookup:
+                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+            else:
+                parameter["schema"] = {"type": "string", "pattern": "^[A-Za-z0-9_.-]+$"}
+        return parameters
+
+    def map_parsers(self) -> list[str]:
+        """Name JSON alone where it is taken: forms are read too, for the browsable pages."""
+        parsers: list[str] = super().map_parsers()
+        return ["application/json"] if "application/json" in parsers else parsers
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        # drf-spectacular takes the body of every PATCH for a part, and knows none of a DELETE; that of a bulk
+        # request is whole, and names what is to be deleted.
+        method = self.method
+        if method in ("PATCH", "DELETE") and getattr(self.view, "action", None) != "partial_update":
+            named = self.get_request_serializer()
+            self.method = "POST" if isinstance(force_instance(named), StrictSerializer) else method
+        try:
+            return cast("Any", super())._get_request_body(direction)
+        finally:
+            self.method = method
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         # drf-spectacular has no public hook that sees all responses of an operation.
@@ -86,7 +130,7 @@ class ApiSchema(AutoSchema):
 
     def _problems(self) -> dict[str, str]:
         problems = dict(ALWAYS)
-        if "{" in self.path:
+        if "{" in self.path or getattr(self.view, "action", None) in getattr(self.view, "may_find_nothing", ()):
             problems |= ONE
         if self.method in ("POST", "PATCH", "PUT", "DELETE"):
             problems |= CHANGING
@@ -109,6 +153,14 @@ def strip_slashes(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> 
     return [(path.rstrip("/") or "/", regex, method, callback) for path, regex, method, callback in endpoints]
 
 
+def close_requests(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Say that bodies take no field that is not named, as the serializers have it."""
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request") and "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return result
+
+
 class FilterParameters(DjangoFilterExtension):
     """Parameters that take several values are lists."""
 
@@ -121,6 +173,15 @@ class FilterParameters(DjangoFilterExtension):
         """Describe one parameter."""
         parent: Any = super()  # untyped
         parameters = parent.resolve_filter_field(auto_schema, model, filterset_class, field_name, filter_field)
+        for parameter in parameters:
+            parameter["schema"] |= {
+                **getattr(filter_field, "schema", {}),
+                **{
+                    name: filter_field.extra[key]
+                    for name, key in (("minimum", "min_value"), ("maximum", "max_value"))
+                    if key in filter_field.extra
+                },
+            }
         if isinstance(filter_field, MultiValueFilter):
             for parameter in parameters:
                 parameter["schema"] = {"type": "array", "items": parameter["schema"]}

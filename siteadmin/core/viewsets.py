@@ -46,6 +46,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     """Further query parameters by action."""
     throttle_scopes: ClassVar[Mapping[str, Scope]] = {}
     """What is counted as what by action (`throttling.Scope`); the others are reads, searches by words, or writes."""
+    may_find_nothing: ClassVar[Collection[str]] = ()
+    """Actions without an id in their path that answer 404 where there is none."""
     filtered_actions: ClassVar[Collection[str]] = ("list",)
     """Actions that take the filterset's parameters."""
 
