@@ -11,6 +11,13 @@ DETECT_SOFT_TIME_LIMIT, DETECT_TIME_LIMIT = 22, 26
 DETECT_MAX_ATTEMPTS = 8
 """Tries before a snapshot ends as a dead letter; with backoff they span some ten minutes."""
 DETECT_RETRY_BASE = timedelta(seconds=2)
+DETECT_TURN = timedelta(seconds=2)
+"""How long a worker goes on with waiting pictures before it lets other work have its turn.
+
+With the longest time that a detector may take it stays below the step's time limit.
+"""
+DETECT_LOT_EVERY = 4
+"""Each so many looks of a worker one is drawn by lot instead of by urgency, so that nothing waits for ever."""
 SILENT_AFTER_SECONDS = 86_400
 """A camera that only uploads on alarm may well be silent for a day."""
 
@@ -55,6 +62,15 @@ class Trigger(models.TextChoices):
     TIMER = "timer"
     MANUAL = "manual"
     UNKNOWN = "unknown"
+
+
+class Urgency(models.IntegerChoices):
+    """Which waiting pictures are looked at first: the highest, and of one urgency the newest."""
+
+    LATE = 0
+    """It came long after it was taken; nobody is told of it."""
+    TIMER = 1
+    LIVE = 2
 
 
 class SnapshotState(models.TextChoices):

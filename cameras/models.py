@@ -18,6 +18,7 @@ from cameras.choices import (
     SnapshotState,
     TimerPictures,
     Trigger,
+    Urgency,
     ZoneType,
 )
 from cameras.detector_choice import validate_detector
@@ -25,12 +26,13 @@ from cameras.repositories import (
     CameraRepository,
     DetectionLimitRepository,
     MaskRepository,
-    SnapshotRepository,
     ZoneRepository,
 )
+from cameras.snapshot_repositories import SnapshotRepository
 from cameras.unassigned_repositories import CameraFolderRepository, UnassignedUploadRepository
 from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
+from siteadmin.core.correlation import LONGEST_ID
 
 
 class Camera(models.Model):
@@ -294,9 +296,18 @@ class Snapshot(Claimable):
 
     state = models.CharField(max_length=16, choices=SnapshotState.choices, default=SnapshotState.RECEIVED)
     error = models.TextField(blank=True)
+    urgency = models.PositiveSmallIntegerField(
+        choices=Urgency.choices,
+        default=Urgency.LIVE,
+        editable=False,
+        help_text="Of what waits, the highest is looked at first.",
+    )
 
     captured_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
+    request_id = models.CharField(
+        max_length=LONGEST_ID, blank=True, editable=False, help_text="Of the request that brought it; empty: none did."
+    )
 
     objects: ClassVar[SnapshotRepository] = SnapshotRepository()
 
@@ -312,9 +323,18 @@ class Snapshot(Claimable):
             # Retention walks by a camera's arrivals, and asks whether another row has the same file.
             models.Index(fields=["camera", "received_at"], name="snapshot_received"),
             models.Index(fields=["file"], name="snapshot_file"),
-            # The sweeper, and closing, which must know whether a camera's pictures still wait.
+            # Who is looked at next.
+            models.Index(
+                fields=["-urgency", "-captured_at", "-id"],
+                condition=models.Q(due_at__isnull=False),
+                name="snapshot_most_urgent",
+            ),
+            # The sweeper.
             models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="snapshot_due"),
-            models.Index(fields=["camera"], condition=models.Q(state__in=WAITING_STATES), name="snapshot_waiting"),
+            # Closing, which must know whether a camera's pictures still wait; and which of them has waited longest.
+            models.Index(
+                fields=["camera", "due_at"], condition=models.Q(state__in=WAITING_STATES), name="snapshot_waiting"
+            ),
             # The list of what failed.
             models.Index(
                 fields=["-captured_at", "-id"],

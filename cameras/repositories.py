@@ -1,4 +1,4 @@
-"""Reads and atomic writes of cameras, zones and snapshots."""
+"""Reads and atomic writes of cameras, their zones, masks and limits."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,6 @@ from django.db.models import (
     Count,
     DateTimeField,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -24,26 +23,17 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Length, Now
 from django.db.models.lookups import GreaterThanOrEqual
 
-from cameras.choices import WAITING_STATES, CameraStatus, MediaType, SnapshotState
+from cameras.choices import CameraStatus
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
-    from cameras.models import Camera, DetectionLimit, Mask, Snapshot, Zone
-
-HAS_PICTURE = Q(width__isnull=False, media_type=MediaType.IMAGE)
-"""Snapshots whose picture decodes."""
-IS_WHOLE = Q(width__isnull=False)
-"""Pictures and clips that decode."""
+    from cameras.models import Camera, DetectionLimit, Mask, Zone
 
 
 def _patience() -> Combinable:
     """How long a camera may be silent, from its row."""
     return ExpressionWrapper(F("offline_after_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
-
-
-FILE_LOCKS = 0x66696C65
-"""The first key of the advisory locks on stored files ("file" in ASCII), beside the name's hash."""
 
 
 class CameraQuerySet(RepositoryQuerySet["Camera"]):
@@ -248,121 +238,3 @@ class DetectionLimitRepository(_DetectionLimitRepository["DetectionLimit"]):
     def insert(self, limit: "DetectionLimit") -> None:
         """Write a new one; IntegrityError where this camera and type have one."""
         limit.save(force_insert=True, using=self.db)
-
-
-class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):
-    """Reads that chain."""
-
-    def waiting(self) -> Self:
-        """Keep what still waits for detection."""
-        return self.filter(due_at__isnull=False)
-
-    def of_active_cameras(self) -> Self:
-        """Leave out what belongs to deleted cameras."""
-        return self.filter(camera__deleted_at=None)
-
-    def with_camera(self) -> Self:
-        """Load each one's camera along."""
-        return self.select_related("camera")
-
-    def failed(self) -> Self:
-        """Keep what could not be decoded or looked at."""
-        return self.filter(state=SnapshotState.FAILED)
-
-    def pictures(self) -> Self:
-        """Keep those with a whole picture."""
-        return self.filter(HAS_PICTURE)
-
-
-_SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)
-
-
-class SnapshotRepository(_SnapshotRepository["Snapshot"]):
-    """Look-ups and writes of snapshots."""
-
-    def get_by_identity(self, *, camera_id: str, sha256: str, stated_at: str) -> "Snapshot | None":
-        """Give the snapshot of this very upload, or None."""
-        return self.get_queryset().filter(camera_id=camera_id, sha256=sha256, stated_at=stated_at).first()
-
-    def insert(self, snapshot: "Snapshot") -> None:
-        """Write a new snapshot; IntegrityError where this very upload was taken before."""
-        snapshot.save(force_insert=True, using=self.db)
-
-    def has_real(self) -> bool:
-        """Tell whether any picture came that the demo did not draw."""
-        return self.get_queryset().filter(camera__demo=False).exists()
-
-    def get_latest_picture(self, camera_id: str) -> "Snapshot | None":
-        """Give a camera's newest whole picture, or None."""
-        pictures = self.get_queryset().filter(HAS_PICTURE, camera_id=camera_id)
-        return pictures.order_by("-captured_at", "-id").first()
-
-    def picture_before(self, snapshot: "Snapshot", *, within: timedelta) -> "Snapshot | None":
-        """Give the camera's newest whole picture of the same size from shortly before this one, or None."""
-        pictures = self.get_queryset().filter(
-            HAS_PICTURE,
-            camera_id=snapshot.camera_id,
-            width=snapshot.width,
-            height=snapshot.height,
-            captured_at__lt=snapshot.captured_at,
-            captured_at__gte=snapshot.captured_at - within,
-        )
-        return pictures.order_by("-captured_at", "-id").first()
-
-    def looked_at_near(self, snapshot: "Snapshot", *, within: timedelta, count: int) -> list[int]:
-        """Give the ids of up to `count` detected snapshots of the camera before this one, and as many after it."""
-        at, own = snapshot.captured_at, snapshot.pk
-        looked_at = self.filter(camera_id=snapshot.camera_id, state=SnapshotState.DETECTED)
-        before = looked_at.filter(
-            Q(captured_at__lt=at) | Q(captured_at=at, pk__lt=own), captured_at__gte=at - within, captured_at__lte=at
-        )
-        after = looked_at.filter(
-            Q(captured_at__gt=at) | Q(captured_at=at, pk__gt=own), captured_at__lte=at + within, captured_at__gte=at
-        )
-        return [
-            *before.order_by("-captured_at", "-id").values_list("pk", flat=True)[:count],
-            *after.order_by("captured_at", "id").values_list("pk", flat=True)[:count],
-        ]
-
-    def wait_again(self, snapshot_id: int) -> bool:
-        """Make a whole picture or clip whose detection failed wait for it anew; False for any other."""
-        failed = self.get_queryset().filter(IS_WHOLE, pk=snapshot_id, state=SnapshotState.FAILED)
-        return bool(
-            failed.update(
-                state=SnapshotState.RECEIVED, error="", due_at=Now(), attempts=0, claim_token=None, swept_at=None
-            )
-        )
-
-    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> tuple[int, list[str]]:
-        """Delete up to `limit` of a camera's snapshots that came before then; gives their number and their files.
-
-        Those that wait for detection stay, and those of which `unless` is true. Inside the caller's transaction.
-        """
-        old = self.filter(~unless, camera_id=camera_id, received_at__lt=before).exclude(state__in=WAITING_STATES)
-        locked = old.order_by("received_at").select_for_update(skip_locked=True, of=("self",))
-        rows = list(locked.values_list("pk", "file", "frames")[:limit])
-        self.filter(pk__in=[pk for pk, _, _ in rows]).delete()
-        return len(rows), [name for _, file, frames in rows for name in (file, *frames.values())]
-
-    def files_of(self, camera_ids: Iterable[str]) -> list[str]:
-        """Give the names of the files of these cameras' snapshots."""
-        rows = self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", "frames")
-        return [name for file, frames in rows for name in (file, *frames.values())]
-
-    def hold_file(self, name: str) -> str:
-        """Keep this stored file from being removed until the transaction ends; gives its name."""
-        self._lock_file("pg_advisory_xact_lock_shared", name)
-        return name
-
-    def claim_unused_file(self, name: str) -> bool:
-        """Tell whether no snapshot has this file, and keep any from taking it up until the transaction ends."""
-        self._lock_file("pg_advisory_xact_lock", name)
-        return not self.filter(file=name).exists()
-
-    def _lock_file(self, function: str, name: str) -> None:
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s, hashtext(%s))", [FILE_LOCKS, name])  # noqa: S608 - our own names
-
-    def files_in_use(self, names: Iterable[str]) -> set[str]:
-        """Give those of the files that a snapshot has."""
-        return set(self.filter(file__in=names).values_list("file", flat=True))

@@ -1,6 +1,6 @@
 """What the steps of this app give back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from siteadmin.core.results import register_result
@@ -27,6 +27,14 @@ class DetectionRunResult:
     event_ids: tuple[int, ...] = ()
     error: str | None = None
     retry_in_seconds: float | None = None
+
+
+@register_result
+@dataclass(slots=True, frozen=True)
+class DetectionTurnResult:
+    """What a worker's turn at the waiting snapshots made of them: how many came to which end."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 class AnalysisOutcome(StrEnum):

@@ -10,7 +10,7 @@ from events.choices import LEASE_MARGIN
 from events.results import (
     AnalysisResult,
     CloseResult,
-    DetectionRunResult,
+    DetectionTurnResult,
     EnrichmentResult,
     ExportRemovalResult,
     ExportResult,
@@ -20,7 +20,7 @@ from events.results import (
 from events.services import retention, search
 from events.services.assessment import analyze_event
 from events.services.closing import close_idle_events
-from events.services.detection import detect_snapshot
+from events.services.detection import detect_waiting
 from events.services.enrichment import enrich_detection
 from events.services.export_jobs import remove_expired_exports, write_export
 from siteadmin.core.pipeline import Step
@@ -31,9 +31,9 @@ ANALYZE_LIMIT = math.ceil((settings.LLM_TIMEOUT + LEASE_MARGIN).total_seconds())
 
 
 @shared_task(name=Step.DETECT.value, soft_time_limit=DETECT_SOFT_TIME_LIMIT, time_limit=DETECT_TIME_LIMIT)
-def detect(snapshot_id: int) -> DetectionRunResult:
-    """Look at one snapshot."""
-    return detect_snapshot(snapshot_id)
+def detect(snapshot_id: int) -> DetectionTurnResult:
+    """Look at the snapshots that wait, the most urgent first; this one is known to."""
+    return detect_waiting(snapshot_id)
 
 
 @shared_task(name=Step.ENRICH.value)

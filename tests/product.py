@@ -10,7 +10,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,8 +118,11 @@ class Product:
 
 
 @contextmanager
-def running_product(**settings: str) -> Iterator[Product]:
-    """Start the product in a new folder with these settings; stop it and remove the folder afterwards."""
+def running_product(*, before: Callable[[Path], None] | None = None, **settings: str) -> Iterator[Product]:
+    """Start the product in a new folder with these settings; stop it and remove the folder afterwards.
+
+    `before` finds the camera root as it shall be at the start.
+    """
     folder = Path(tempfile.mkdtemp(prefix="siteadmin-product-"))
     folder.chmod(0o755)
     port = free_port()
@@ -127,6 +130,9 @@ def running_product(**settings: str) -> Iterator[Product]:
     environ = {name: value for name, value in os.environ.items() if name not in unset}
     environ |= {"SITEADMIN_VAR": str(folder / "var"), "PORT": str(port), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
     environ |= {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"} | settings
+    if before is not None:
+        (folder / "var" / "cameras").mkdir(parents=True)
+        before(folder / "var" / "cameras")
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

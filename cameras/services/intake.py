@@ -30,12 +30,14 @@ from cameras.ingest.clock import choose_captured_at, format_stated
 from cameras.ingest.decode import EMPTY, UndecodableError, decode_picture
 from cameras.ingest.names import NameFacts, name_as_uploaded, read_name
 from cameras.ingest.stability import Kind, kind_of
+from cameras.ingest.urgency import judge_urgency
 from cameras.models import Camera, Snapshot
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
 from cameras.services.cameras import find_camera, find_or_create_camera, note_clock, note_seen
 from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
+from siteadmin.core.correlation import current_request_id
 from siteadmin.core.pipeline import Step, dispatch
 
 logger = structlog.get_logger(__name__)
@@ -335,7 +337,7 @@ def _record_failed(
 def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> IntakeResult:
     """Write the snapshot with all that follows from it, or find the one that was first."""
     camera = upload.camera
-    snapshot.camera = camera
+    snapshot.camera, snapshot.request_id = camera, current_request_id()
     snapshot.name = clean_text(upload.name)[-LONGEST_NAME:]
     snapshot.stated_at = format_stated(stated)
     arrived_at = upload.arrived_at or timezone.now()
@@ -346,6 +348,9 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
         file_time=upload.file_time,
         zone=camera.zone_info,
         arrived_at=arrived_at,
+    )
+    snapshot.urgency = judge_urgency(
+        snapshot.trigger, captured_at=snapshot.captured_at, arrived_at=arrived_at, late_after=settings.LATE_AFTER
     )
     try:
         with transaction.atomic():

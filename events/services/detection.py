@@ -1,6 +1,9 @@
 """Looks at one snapshot and records what is on it: claimed, asked outside any transaction, recorded in one."""
 
+import itertools
+import time
 import uuid
+from collections import Counter
 from datetime import timedelta
 
 import structlog
@@ -12,8 +15,10 @@ from django.db.models.expressions import Combinable
 
 from cameras.choices import (
     DETECT_LEASE,
+    DETECT_LOT_EVERY,
     DETECT_MAX_ATTEMPTS,
     DETECT_RETRY_BASE,
+    DETECT_TURN,
     MediaType,
     SnapshotState,
 )
@@ -25,7 +30,7 @@ from events.detectors import registry
 from events.detectors.base import MOST_OBJECTS, FoundObject, Picture
 from events.exceptions import DetectorAnswerError, PictureNotUsableError
 from events.models import Detection
-from events.results import DetectionOutcomeKind, DetectionRunResult
+from events.results import DetectionOutcomeKind, DetectionRunResult, DetectionTurnResult
 from events.services import zoning
 from events.services.analysis import score_events
 from events.services.clips import ClipLook, look_at_clip, offset_of
@@ -36,6 +41,7 @@ from events.services.still import part_still
 from siteadmin.core import media
 from siteadmin.core.breaker import CircuitBreaker
 from siteadmin.core.clean import clean_json, clean_text
+from siteadmin.core.correlation import caused_by
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DetectorUnavailableError, MediaNotFoundError
 from siteadmin.core.models import DeadLetter
 from siteadmin.core.pipeline import Step, dispatch
@@ -47,19 +53,53 @@ TAKEN_UP_AT_ONCE = 500
 """Dead letters of an outage that are requeued with the first answer; the rest waits for a person."""
 LONGEST_HOLD = timedelta(seconds=30)
 """How long a picture waits before it looks again whether the breaker lets it pass."""
+_looks = itertools.count(1)
+"""This process's looks, of which one in some goes by lot."""
+_looks = itertools.count(1)
+"""This process's looks, so that one in some goes by lot."""
+
+
+def detect_waiting(hint: int) -> DetectionTurnResult:
+    """Look at the snapshots that wait, the most urgent first, until none is due or the turn is over.
+
+    `hint` is a snapshot that was seen to wait; who is looked at is decided at each look by what waits then, so that
+    a picture just arrived is next however many came before it. One look in some goes by lot (`claim_next`).
+    """
+    outcomes: Counter[str] = Counter()
+    ends = time.monotonic() + DETECT_TURN.total_seconds()
+    while claimed := Snapshot.objects.claim_next(lease=DETECT_LEASE, by_lot=next(_looks) % DETECT_LOT_EVERY == 0):
+        snapshot_id, token = claimed
+        outcome = _look_at(snapshot_id, token=token).outcome
+        outcomes[outcome] += 1
+        if outcome == DetectionOutcomeKind.POSTPONED:
+            break  # the detector is in trouble: what else waits is asked about at the sweeper's pace
+        if time.monotonic() >= ends:
+            dispatch(Step.DETECT, hint)
+            break
+    return DetectionTurnResult(outcomes=dict(outcomes))
 
 
 def detect_snapshot(snapshot_id: int) -> DetectionRunResult:
-    """Ask the detector about a waiting snapshot and record its detections, their events and scores.
+    """Ask the detector about this waiting snapshot and record its detections, their events and scores.
 
     Safe to run any number of times at once: one run claims the snapshot, and one that lost its claim records nothing.
     """
     token = Snapshot.objects.claim(snapshot_id, lease=DETECT_LEASE, state=SnapshotState.DETECTING)
     if token is None:
         return DetectionRunResult(snapshot_id, DetectionOutcomeKind.NOT_DUE)
+    return _look_at(snapshot_id, token=token)
+
+
+def _look_at(snapshot_id: int, *, token: uuid.UUID) -> DetectionRunResult:
+    """Look at a claimed snapshot, in the name of the request that brought it."""
     snapshot = Snapshot.objects.get_by_id(snapshot_id)
     if snapshot is None:
         return DetectionRunResult(snapshot_id, DetectionOutcomeKind.NOT_DUE)
+    with caused_by(snapshot.request_id):
+        return _look_and_record(snapshot, token=token)
+
+
+def _look_and_record(snapshot: Snapshot, *, token: uuid.UUID) -> DetectionRunResult:
     if snapshot.attempts > DETECT_MAX_ATTEMPTS:
         # Attempts are counted at the claim: this one ended its worker every time, so it is not tried once more.
         return _give_up(snapshot, token=token, error=snapshot.error or "Every try ended without an answer")

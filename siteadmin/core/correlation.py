@@ -1,21 +1,49 @@
 """The id of the request that caused something, carried by Celery's messages into the log lines of every task.
 
 A task that asks for the next step hands the id on, so one upload can be followed to its last delivery. What beat or
-the sweeper asks for has no request behind it; its lines carry the task's own id alone.
+the sweeper asks for has no request behind it; its lines carry the task's own id alone. Where a worker takes another
+row than the message names, the row itself says which request brought it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from celery import signals
 
 HEADER = "request_id"
+LONGEST_ID = 64
+"""Signs of a request's id; the middleware takes no longer one."""
+
+
+def current_request_id() -> str:
+    """Give the id of the request that is at work here; "" where there is none."""
+    return str(structlog.contextvars.get_contextvars().get(HEADER) or "")
+
+
+@contextmanager
+def caused_by(request_id: str) -> Iterator[None]:
+    """Log, and send messages, under this request's id ("": none) instead of the one that is at work."""
+    before = current_request_id()
+    _bind(request_id)
+    try:
+        yield
+    finally:
+        _bind(before)
+
+
+def _bind(request_id: str) -> None:
+    if request_id:
+        structlog.contextvars.bind_contextvars(**{HEADER: request_id})
+    else:
+        structlog.contextvars.unbind_contextvars(HEADER)
 
 
 @signals.before_task_publish.connect
 def send_along(headers: dict[str, Any], **_: Any) -> None:
     """Put the id of the request, or of the task, that is at work here into the message."""
-    request_id = structlog.contextvars.get_contextvars().get(HEADER)
+    request_id = current_request_id()
     if request_id:
         headers[HEADER] = request_id
 

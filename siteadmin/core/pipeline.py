@@ -6,8 +6,7 @@ from typing import Any
 import structlog
 from celery import current_app
 from django.db import transaction
-from kombu import Queue
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from siteadmin.core.exceptions import CacheError
@@ -16,6 +15,8 @@ logger = structlog.get_logger(__name__)
 
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
 """What Celery, kombu and the Redis client raise where the broker is down, hangs or refuses the command."""
+MAX_QUEUED = 200
+"""Messages that are enough to keep every worker of a step busy; what waits beyond them says so in its row."""
 
 
 class BrokerUnavailableError(CacheError):
@@ -42,6 +43,11 @@ class Step(StrEnum):
         """The queue of this step; each has its own, so that a slow step holds up no other."""
         return self.value.partition(".")[2]
 
+    @property
+    def is_pulled(self) -> bool:
+        """Whether its workers take the row whose turn it is, so that a message only says that there is work."""
+        return self is Step.DETECT
+
 
 def dispatch(step: Step, subject_id: int) -> None:
     """Ask for a step once the current transaction has committed; only the id crosses the broker.
@@ -53,11 +59,17 @@ def dispatch(step: Step, subject_id: int) -> None:
 
 
 def send(step: Step, subject_id: int) -> bool:
-    """Hand one message to the broker now; False where the broker does not take it."""
+    """Hand one message to the broker now; False where the broker does not take it.
+
+    Where one message serves as well as another and there are enough of them, none is added: the row is written by
+    now, so that any of them finds it, and the broker does not grow with what waits.
+    """
     try:
+        if step.is_pulled and queued(step) >= MAX_QUEUED:
+            return True
         # Nobody waits for the result of a hint; asking for one would subscribe to it, and so wait for Redis.
         current_app.send_task(step.value, args=(subject_id,), queue=step.queue, retry=False, ignore_result=True)
-    except BROKER_ERRORS as error:
+    except (BrokerUnavailableError, *BROKER_ERRORS) as error:
         logger.warning("broker_unreachable", step=step.value, subject=subject_id, error=str(error))
         return False
     return True
@@ -66,10 +78,10 @@ def send(step: Step, subject_id: int) -> bool:
 def queued(step: Step) -> int:
     """Count the messages that wait in the broker for a step; BrokerUnavailableError where it does not answer."""
     try:
-        with current_app.connection_for_read() as connection:
-            declared: Any = Queue(step.queue, channel=connection.default_channel).queue_declare(passive=True)
-    except ChannelError:
-        return 0  # Redis knows no empty queue
+        with current_app.producer_pool.acquire(block=True) as producer:
+            channel: Any = producer.channel
+            # Not the channel's own client: where workers were asked for, an answer of theirs may wait on it.
+            with channel.conn_or_acquire() as client:
+                return int(client.llen(step.queue))
     except BROKER_ERRORS as error:
         raise BrokerUnavailableError(str(error)) from error
-    return int(declared.message_count)

@@ -1,5 +1,8 @@
 """The guarantee behind the broker: rows that have waited for too long are asked for again.
 
+While a step has enough messages in the broker nothing is added: its workers have that much to do, a lost message
+costs nothing, and rows that merely queue for long are not asked for over and over.
+
 A message may be lost (Redis flushed, a worker killed with it, a publish that failed); the row still says that
 it waits. Each step's repository is registered by its app as it starts.
 """
@@ -9,14 +12,10 @@ from typing import Protocol
 
 import structlog
 
-from siteadmin.core.pipeline import BrokerUnavailableError, Step, queued, send
+from siteadmin.core.pipeline import MAX_QUEUED, BrokerUnavailableError, Step, queued, send
 from siteadmin.core.results import SweepResult
 
 logger = structlog.get_logger(__name__)
-
-MAX_QUEUED = 200
-"""Messages a step may have in the broker before the sweeper adds more: while workers have that much to do,
-a lost message costs nothing, and rows that merely queue for long are not asked for over and over."""
 
 
 class Waiting(Protocol):

@@ -40,6 +40,14 @@ def upload(client: APIClient, data: bytes, *, name: str = NAME, camera: str = "g
     return client.post(f"/api/cameras/{camera}/snapshots", body, format="multipart")
 
 
+def test_the_snapshot_says_which_request_brought_it(uploader: APIClient) -> None:
+    uploader.credentials(**uploader._credentials, HTTP_X_REQUEST_ID="abc")
+
+    upload(uploader, make_picture())
+
+    assert Snapshot.objects.get_all()[0].request_id == "abc"
+
+
 def test_uploaded_picture_is_accepted_with_its_snapshot(uploader: APIClient) -> None:
     answer = upload(uploader, make_picture(1))
     assert answer.status_code == 202, answer.content

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from siteadmin.core.correlation import bind_task, send_along, unbind_task
+from siteadmin.core.correlation import bind_task, caused_by, current_request_id, send_along, unbind_task
 
 
 def bound() -> dict[str, Any]:
@@ -61,3 +61,13 @@ def test_a_task_run_within_a_request_gives_the_requests_context_back() -> None:
         unbind_task(task)
 
         assert bound() == {"request_id": "outer"}
+
+
+def test_work_for_another_request_logs_under_its_id_and_gives_the_former_back() -> None:
+    with structlog.contextvars.bound_contextvars(request_id="message"):
+        with caused_by("row"):
+            assert current_request_id() == "row"
+        with caused_by(""):
+            assert bound() == {}
+        assert bound() == {"request_id": "message"}
+    assert bound() == {}

@@ -52,8 +52,24 @@ def test_only_the_id_crosses_the_broker(queue):
     assert message.headers["ignore_result"] is True
 
 
+def test_enough_messages_for_workers_that_choose_themselves_are_enough(queue, monkeypatch):
+    monkeypatch.setattr(pipeline, "MAX_QUEUED", 3)
+
+    assert all(send(Step.DETECT, number) for number in range(10))
+
+    assert queued(Step.DETECT) == 3
+
+
 def test_an_empty_queue_counts_nothing(queue):
     assert queued(Step.DETECT) == 0
+
+
+def test_the_count_is_right_after_workers_were_asked_too(queue):
+    send(Step.DETECT, 7)
+
+    for _ in range(2):
+        current_app.control.inspect(timeout=0.1).active_queues()
+        assert queued(Step.DETECT) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,14 @@ from kombu.utils.json import dumps, loads
 
 from events import tasks
 from events.choices import LEASE_MARGIN
-from events.results import AnalysisResult, CloseResult, DetectionRunResult, EnrichmentResult, RetentionResult
+from events.results import (
+    AnalysisResult,
+    CloseResult,
+    DetectionRunResult,
+    DetectionTurnResult,
+    EnrichmentResult,
+    RetentionResult,
+)
 from siteadmin.core.pipeline import Step
 from siteadmin.core.retry import REVIVERS
 from siteadmin.core.sweeper import WAITING
@@ -19,6 +26,7 @@ from tests.fakes.detectors import ScriptedDetector
 @pytest.mark.parametrize(
     "result",
     [
+        DetectionTurnResult({"detected": 3}),
         DetectionRunResult(7, "detected", detections=2, event_ids=(3, 4)),
         CloseResult(event_ids=(1,)),
         AnalysisResult(3, "done", score=91),
@@ -34,7 +42,7 @@ def test_a_result_comes_back_as_the_same_class(result: Any) -> None:
 def test_the_task_looks_at_the_snapshot(detector: ScriptedDetector, waiting_snapshot: MakeSnapshot) -> None:
     snapshot = waiting_snapshot(camera=CameraFactory())
 
-    assert tasks.detect(snapshot.pk) == DetectionRunResult(snapshot.pk, "detected")
+    assert tasks.detect(snapshot.pk) == DetectionTurnResult({"detected": 1})
 
 
 @pytest.mark.django_db
