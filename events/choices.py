@@ -21,6 +21,8 @@ CLOSE_AT_ONCE = 500
 """Events that one run of closing takes; the next run, 2 s later, goes on."""
 LONGEST_QUERY = 500
 """Signs of a search that count; further ones would only cost the database."""
+MOST_WORDS = 32
+"""Words of a search through the API; each is looked up by itself."""
 REWRITE_BATCH = 500
 """Events whose words are written anew in one transaction."""
 REWRITE_RUN = timedelta(seconds=30)

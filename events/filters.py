@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from events.choices import RiskLevel
+from events.choices import LONGEST_QUERY, MOST_WORDS, RiskLevel
 from events.models import Event
 from siteadmin.core.filters import (
     FlagFilter,
@@ -69,6 +69,25 @@ class TimeOfDayField(forms.CharField):
         return start, end
 
 
+class WordsField(forms.CharField):
+    """Words of a search; any text is one, within bounds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=LONGEST_QUERY, **kwargs)
+
+    def validate(self, value: str) -> None:
+        """Refuse more words than a search takes."""
+        super().validate(value)
+        if len(value.split()) > MOST_WORDS:
+            raise ValidationError(f"At most {MOST_WORDS} words.", code="too_many")
+
+
+class WordsFilter(TextFilter):
+    """Rows by a search."""
+
+    field_class = WordsField
+
+
 class ZoneFilter(TextFilter):
     """Names the time zone that other parameters are read in."""
 
@@ -105,7 +124,7 @@ class EventFilter(StrictFilterSet):
         method="by_clock", label="Began in this span of the day, its end not included, such as 22:00-06:00."
     )
     tz = ZoneFilter(method="by_nothing", label="The time zone of `time_of_day`; without it the site's.")
-    q = TextFilter(
+    q = WordsFilter(
         method="by_words",
         label='Words of summary, reasoning, notes, object types and camera name; "a phrase", or, -not.',
     )

@@ -20,6 +20,9 @@ LARGEST_ID = 2**63 - 1
 MOST_VALUES = 1000
 """How many values one parameter takes; a longer list would only burden the planner."""
 
+LONGEST_TEXT = 500
+"""Signs of one text parameter."""
+
 
 STORABLE = r"^[^\x00]*$"
 """What a text may be: PostgreSQL keeps no NUL."""
@@ -168,10 +171,15 @@ class NumberFilter(django_filters.Filter):
 
 
 class TextFilter(django_filters.Filter):
-    """Rows by an exact text."""
+    """Rows by an exact text, of at most LONGEST_TEXT signs."""
 
     field_class = forms.CharField
     schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if self.field_class is forms.CharField:
+            kwargs.setdefault("max_length", LONGEST_TEXT)
+        super().__init__(*args, **kwargs)
 
 
 class StrictFilterSet(django_filters.FilterSet):

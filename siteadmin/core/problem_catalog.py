@@ -163,6 +163,12 @@ _OTHER: dict[str, tuple[int, str, str, str]] = {
         "It is missing, damaged, or of a layout that is not supported.",
         "Look at `detail`, and check ONNX_MODEL.",
     ),
+    "QUERY_TIMEOUT": (
+        503,
+        "The database was stopped, since the answer took it too long.",
+        "The question is too wide for what is stored, or the database is busy.",
+        "Ask for less: a shorter span of time, fewer filters at once, or smaller pages.",
+    ),
     "MALFORMED_REQUEST": (
         400,
         "The request could not be read.",

@@ -237,6 +237,9 @@ def _database_problem(error: Exception) -> Problem:
             return problem_of(ours.ConflictError())
         case DataError() | psycopg.DataError():
             return problem_of(ours.InvalidInputError("A value does not fit where it is to be stored"))
+        case OperationalError() | psycopg.OperationalError() if isinstance(cause, psycopg.errors.QueryCanceled):
+            limit = settings.QUERY_TIMEOUT.total_seconds()
+            return problem_of(ours.DatabaseError(f"This took longer than {limit:g} s", error_code="QUERY_TIMEOUT"))
         case OperationalError() | InterfaceError() | psycopg.OperationalError() | psycopg.InterfaceError():
             return problem_of(ours.DatabaseError())
     return status_problem(500)  # an SQL error of our own making

@@ -125,6 +125,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+PICTURE_PATHS = [r"/api/cameras/[^/]+/snapshots/?", r"/api/detect/?"]  # they take MAX_UPLOAD_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # Meaning (contract, section 4)
@@ -198,6 +199,7 @@ MIDDLEWARE = [
     "siteadmin.core.middleware.RequestIdMiddleware",
     "siteadmin.core.middleware.TrustedProxyMiddleware",
     "siteadmin.core.middleware.ApiErrorMiddleware",
+    "siteadmin.core.request_size.RequestSizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

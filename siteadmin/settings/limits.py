@@ -1,4 +1,4 @@
-"""How often each may ask the API: rates by scope and role (siteadmin.core.throttling)."""
+"""How often each may ask the API (siteadmin.core.throttling), and how long the database may take over it."""
 
 from siteadmin.core.rates import RATES_TAKE, parse_rates
 from siteadmin.settings.env import Env
@@ -6,6 +6,7 @@ from siteadmin.settings.env import Env
 env = Env()
 
 
+QUERY_TIMEOUT = env.seconds("QUERY_TIMEOUT_SECONDS", default=15, maximum=3600)
 THROTTLES = {
     # A page of fifty thumbnails is fifty reads.
     "reads": env.parsed("THROTTLE_READS", parse_rates, default=parse_rates("6000/minute"), takes=RATES_TAKE),

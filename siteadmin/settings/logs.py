@@ -42,7 +42,8 @@ def logging_config(*, debug: bool, log_format: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": "DEBUG" if debug else "INFO"},
-            "loggers": {name: {"level": "WARNING"} for name in QUIET},
+            # Our own line of a request says more, and never an address that is a secret.
+            "loggers": {name: {"level": "WARNING"} for name in QUIET} | {"django.request": {"level": "ERROR"}},
         }
     )
 
