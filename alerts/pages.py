@@ -16,7 +16,7 @@ from alerts.models import AlertRule, PushSubscription
 from alerts.services.preview import preview_rule
 from alerts.services.push import public_key, remove_device, subscribe_device
 from siteadmin.core.exceptions import ValidationError
-from siteadmin.core.permissions import role_of
+from siteadmin.core.permissions import camera_access, role_of
 from siteadmin.core.roles import Role
 
 WORKER = Path(settings.BASE_DIR) / "static" / "siteadmin" / "sw.js"
@@ -80,7 +80,7 @@ def preview(request: HttpRequest, rule_id: int) -> HttpResponse:
     if not (role_of(request) or Role.VIEWER).includes(Role.OPERATOR):
         raise PermissionDenied("A preview takes the role operator")
     rule = AlertRule.objects.get_by_id(rule_id)
-    if rule is None:
+    if rule is None or camera_access(request).camera_ids is not None:  # rules belong to no camera
         raise Http404
     context = {**admin.site.each_context(request), "title": f"Preview of {rule.name}", "rule": rule}
     try:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from siteadmin.core.repository import Repository, RepositoryQuerySet
@@ -32,6 +33,13 @@ class PushSubscriptionQuerySet(RepositoryQuerySet["PushSubscription"]):
         names = list(usernames)
         staff = self.filter(user__is_active=True, user__is_staff=True).select_related("user").order_by("pk")
         return staff.filter(user__username__in=names) if names else staff
+
+    def of_who_may_see(self, cameras: frozenset[str] | None) -> Self:
+        """Leave out devices of people who are limited to other cameras; None: what they would read is of any."""
+        limited = Q(user__is_superuser=False, user__camera_limit__isnull=False)
+        if cameras is None:
+            return self.exclude(limited)
+        return self.exclude(limited & ~Q(user__camera_limit__camera_ids__contains=sorted(cameras)))
 
 
 _PushSubscriptionRepository = Repository.from_queryset(PushSubscriptionQuerySet)

@@ -1,11 +1,18 @@
-"""Which cameras somebody may see; every queryset is narrowed here and nowhere else."""
+"""Which cameras somebody may see: keys by their own list, members of staff by theirs.
+
+Everything that shows rows narrows them by this: the API and the admin by the path from a row to its camera that its
+model names (`camera_path`), the dashboard and what is streamed or sent by `CameraAccess` itself. A model without such a
+path belongs to no camera; its rows are hidden from whoever is limited.
+"""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
-M = TypeVar("M", bound=Model)
+from cameras.models import StaffCameras
+
+Q = TypeVar("Q", bound=QuerySet[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class CameraAccess:
         """Tell whether this camera may be seen."""
         return self.camera_ids is None or camera_id in self.camera_ids
 
-    def narrow(self, queryset: QuerySet[M], *, field: str | None = "camera_id") -> QuerySet[M]:
+    def narrow(self, queryset: Q, *, field: str | None = "camera_id") -> Q:
         """Keep the rows whose camera may be seen; without a field the rows belong to no camera."""
         if self.camera_ids is None:
             return queryset
@@ -31,9 +38,26 @@ class CameraAccess:
 
 
 EVERYTHING = CameraAccess()
+NOTHING = CameraAccess(frozenset())
 
 
 def for_request(request: Any) -> CameraAccess:
-    """Give what whoever sends this request may see: a key may be limited, a member of staff sees all."""
-    camera_ids = getattr(request.user, "camera_ids", None)
-    return EVERYTHING if camera_ids is None else CameraAccess(frozenset(camera_ids))
+    """Give what whoever sends this request may see; nobody sees nothing."""
+    return for_user(request.user)
+
+
+def for_user(user: Any) -> CameraAccess:
+    """Give what this user, or the principal of a key, may see.
+
+    Costs a query for a member of staff whom the login's backend did not load, once a request. A superuser sees all.
+    """
+    if not user.is_authenticated:
+        return NOTHING
+    if user.pk is None:  # the principal of a key
+        return CameraAccess(user.camera_ids)
+    if user.is_superuser:
+        return EVERYTHING
+    if not hasattr(user, "_camera_access"):
+        user._camera_access = CameraAccess(StaffCameras.objects.ids_of(user.pk))
+    access: CameraAccess = user._camera_access
+    return access

@@ -13,7 +13,6 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -34,7 +33,7 @@ from cameras.models import (
     Snapshot,
     Zone,
 )
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin, act_on_each
+from siteadmin.core.admin import BaseAdmin, BaseInline, ReadOnlyAdmin, act_on_each
 from siteadmin.core.exceptions import ValidationError
 
 
@@ -87,7 +86,7 @@ class CameraForm(forms.ModelForm[Camera]):
         return values
 
 
-class ZoneInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class ZoneInline(BaseInline):
     """The zones of a camera, on its page."""
 
     model = Zone
@@ -96,7 +95,7 @@ class ZoneInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
     fields = ("name", "zone_type", "coordinates", "color", "enabled", "priority")
 
 
-class MaskInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class MaskInline(BaseInline):
     """The masks of a camera, on its page."""
 
     model = Mask
@@ -105,7 +104,7 @@ class MaskInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
     fields = ("name", "coordinates", "object_types", "enabled")
 
 
-class DetectionLimitInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class DetectionLimitInline(BaseInline):
     """What an object must be to count on this camera."""
 
     model = DetectionLimit
@@ -114,7 +113,7 @@ class DetectionLimitInline(TabularInline):  # type: ignore[misc]  # unfold is un
     fields = ("object_type", "ignored", "min_confidence", "min_area", "max_area")
 
 
-class CameraFolderInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class CameraFolderInline(BaseInline):
     """Further folders whose pictures are this camera's."""
 
     model = CameraFolder
@@ -146,7 +145,7 @@ class CameraAdmin(BaseAdmin):
     actions_submit_line: ClassVar = ["make_ftp_password"]
     actions: ClassVar = ["delete_cameras", "restore_cameras"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Camera]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[Camera]:
         """Load each one's newest picture along."""
         return Camera.objects.with_latest_snapshot().order_by(*(self.get_ordering(request) or ("name", "id")))
 
@@ -207,7 +206,7 @@ class CameraAdmin(BaseAdmin):
 
 
 @admin.register(Zone)
-class ZoneAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class ZoneAdmin(BaseAdmin):
     """Zones of all cameras."""
 
     list_display = ("name", "camera", "zone_type", "color", "enabled", "priority")
@@ -218,7 +217,7 @@ class ZoneAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 
 @admin.register(Mask)
-class MaskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class MaskAdmin(BaseAdmin):
     """Masks of all cameras."""
 
     list_display = ("name", "camera", "object_types", "enabled")
@@ -229,7 +228,7 @@ class MaskAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 
 @admin.register(DetectionLimit)
-class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class DetectionLimitAdmin(BaseAdmin):
     """Limits of all cameras and of single ones."""
 
     list_display = ("__str__", "ignored", "min_confidence", "min_area", "max_area")
@@ -241,9 +240,10 @@ class DetectionLimitAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untype
 
 @admin.register(CameraStatusChange)
 class CameraStatusChangeAdmin(ReadOnlyAdmin):
-    """When cameras fell silent and came back; `extra_panels` of other apps stand below, each made from the change."""
+    """When cameras fell silent and came back; `extra_panels` of other apps stand below, each made from the change for
+    whoever asks."""
 
-    extra_panels: ClassVar[list[Callable[[CameraStatusChange], SafeString]]] = []
+    extra_panels: ClassVar[list[Callable[[CameraStatusChange, HttpRequest], SafeString]]] = []
 
     change_form_outer_after_template = "cameras/admin_change.html"
     list_display = ("camera", "status", "at")
@@ -256,7 +256,7 @@ class CameraStatusChangeAdmin(ReadOnlyAdmin):
     ) -> HttpResponseBase:
         """Show the change with what followed from it."""
         change = self.get_object(request, unquote(object_id))
-        panels = [] if change is None else [make(change) for make in self.extra_panels]
+        panels = [] if change is None else [panel for panel in (make(change, request) for make in self.extra_panels) if panel]
         answer: HttpResponseBase = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), "panels": panels}
         )

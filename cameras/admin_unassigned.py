@@ -48,7 +48,7 @@ class UnassignedUploadAdmin(ReadOnlyAdmin):
     actions: ClassVar = ["make_cameras", "assign_to_camera", "discard"]
     change_form_outer_before_template = "cameras/admin_unassigned.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[UnassignedUpload]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[UnassignedUpload]:
         """Leave out what is under way."""
         return UnassignedUpload.objects.waiting()
 
@@ -81,8 +81,8 @@ class UnassignedUploadAdmin(ReadOnlyAdmin):
         return answer
 
     def has_assign_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change cameras may say whose an upload is."""
-        return request.user.has_perm("cameras.change_camera")
+        """Whoever may change cameras, and see what belongs to none, may say whose an upload is."""
+        return request.user.has_perms(["cameras.change_camera", "cameras.view_unassignedupload"])
 
     @admin.display(description="Picture")
     def picture(self, upload: UnassignedUpload) -> str:

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models.functions import Now
 
+from cameras.access_repositories import StaffCamerasRepository
 from cameras.change_repositories import CameraStatusChangeRepository
 from cameras.choices import (
     SILENT_AFTER_SECONDS,
@@ -37,6 +38,8 @@ from siteadmin.core.correlation import LONGEST_ID
 
 class Camera(models.Model):
     """A source of pictures; its id is a slug made from its folder's name."""
+
+    camera_path: ClassVar = "id"
 
     id = models.CharField(
         primary_key=True,
@@ -95,6 +98,8 @@ class Camera(models.Model):
 class CameraStatusChange(Claimable):
     """A camera fell silent or came back; it waits for the rules while `due_at` is set."""
 
+    camera_path: ClassVar = "camera_id"
+
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="status_changes")
     status = models.CharField(max_length=16, choices=CameraStatus.choices)
     at = models.DateTimeField(db_default=Now(), help_text="When it was noticed.")
@@ -114,6 +119,8 @@ class CameraStatusChange(Claimable):
 
 class CameraFolder(models.Model):
     """A further folder below the camera root whose pictures are a camera's."""
+
+    camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="folders")
     folder_path = models.CharField(max_length=255, unique=True, help_text="Folder below the camera root.")
@@ -169,6 +176,8 @@ class UnassignedUpload(Claimable):
 class Zone(models.Model):
     """A polygon on a camera's picture; its points are normalised to 0-1 from the top left corner."""
 
+    camera_path: ClassVar = "camera_id"
+
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="zones")
     name = models.CharField(max_length=100)
     zone_type = models.CharField(max_length=16, choices=ZoneType.choices, default=ZoneType.OTHER)
@@ -198,6 +207,8 @@ class Zone(models.Model):
 
 class Mask(models.Model):
     """A polygon on a camera's picture in which objects are not seen, by their box's bottom centre."""
+
+    camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="masks")
     name = models.CharField(max_length=100)
@@ -229,6 +240,8 @@ class DetectionLimit(models.Model):
 
     Closest first: this camera and this type, this camera, this type, everything.
     """
+
+    camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(
         Camera,
@@ -271,6 +284,8 @@ class Snapshot(Claimable):
 
     received -> detecting -> detected or failed; skipped where nobody shall look at it.
     """
+
+    camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="snapshots")
     name = models.CharField(max_length=255, help_text="As uploaded, below the camera's folder.")
@@ -345,3 +360,23 @@ class Snapshot(Claimable):
 
     def __str__(self) -> str:
         return self.name
+
+
+class StaffCameras(models.Model):
+    """The cameras that a member of staff is limited to; who has no such row sees all.
+
+    Ids, not rows: a camera that goes for good must not leave its watchers with all the others.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="camera_limit"
+    )
+    camera_ids = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+
+    objects = StaffCamerasRepository()
+
+    class Meta:
+        verbose_name_plural = "staff cameras"
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {', '.join(self.camera_ids) or 'no camera'}"

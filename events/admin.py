@@ -67,9 +67,9 @@ class DeletedFilter(admin.SimpleListFilter):
 
 @admin.register(Event)
 class EventAdmin(BaseAdmin):
-    """Events; `extra_panels` of other apps stand below the detections, each made from the event."""
+    """Events; `extra_panels` of other apps stand below the detections, each made from the event for whoever asks."""
 
-    extra_panels: ClassVar[list[Callable[[Event], SafeString]]] = [analysis_panel, feedback_panel]
+    extra_panels: ClassVar[list[Callable[[Event, HttpRequest], SafeString]]] = [analysis_panel, feedback_panel]
 
     form = EventForm
     change_form_before_template = "events/admin_event.html"
@@ -87,7 +87,7 @@ class EventAdmin(BaseAdmin):
         """Search as the API does."""
         return queryset.matching(search_term), False
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[Event]:
         """Give all that can be seen or restored, with cameras."""
         return Event.objects.deleted_too().with_camera().with_feedback()
 
@@ -136,7 +136,7 @@ class EventAdmin(BaseAdmin):
                 "detections": rows[:DETECTIONS_SHOWN],
                 "zones": Zone.objects.get_many(event.zones),
                 "risk_badge": risk_badge(event),
-                "panels": [panel for panel in (make(event) for make in self.extra_panels) if panel],
+                "panels": [panel for panel in (make(event, request) for make in self.extra_panels) if panel],
             }
         answer: HttpResponseBase = super().change_view(request, object_id, form_url, context)
         return answer

@@ -55,10 +55,10 @@ class PromptVersionAdmin(BaseAdmin):
             return ("text", "note", "expected_version")
         return ("name", "version", "is_active", "text", "note", "created_by", "created_at")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[PromptVersion]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[PromptVersion]:
         """Give all versions, the first one included that comes with the site."""
         prompts.ensure_prompts()
-        rows: QuerySet[PromptVersion] = super().get_queryset(request)
+        rows: QuerySet[PromptVersion] = super().get_rows(request)
         return rows
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class EnrichmentAdmin(ReadOnlyAdmin):
     sortable_by = ("requested_at",)
 
 
-def analysis_panel(event: Event) -> SafeString:
+def analysis_panel(event: Event, request: HttpRequest) -> SafeString:
     """Tell on an event's page what the configured analyzer made of it; nothing where none was asked."""
     found: Analysis | None = getattr(event, "analysis", None)
     if found is None:

@@ -1,6 +1,7 @@
 """Admin pages of people's feedback on events, of their exports, and of how far renamed cameras are searched."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -39,7 +40,7 @@ class ExportAdmin(ReadOnlyAdmin):
     sortable_by = ("requested_at",)
 
 
-def feedback_panel(event: Event) -> SafeString:
+def feedback_panel(event: Event, request: HttpRequest) -> SafeString:
     """Tell on an event's page what a person said of it; nothing where nobody did."""
     found: EventFeedback | None = getattr(event, "feedback", None)
     if found is None:

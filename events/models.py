@@ -39,6 +39,8 @@ class Event(Claimable):
     open -> closed; `version` counts people's changes alone.
     """
 
+    camera_path: ClassVar = "camera_id"
+
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="events")
     started_at = models.DateTimeField(help_text="Its first detection's time.")
     ended_at = models.DateTimeField(help_text="Its newest detection's time, while it is open too.")
@@ -139,6 +141,8 @@ class Event(Claimable):
 class Detection(models.Model):
     """One object on one snapshot; the box is in pixels of its frame, from the top left corner."""
 
+    camera_path: ClassVar = "camera_id"
+
     snapshot = models.ForeignKey(Snapshot, null=True, blank=True, on_delete=models.CASCADE, related_name="detections")
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="detections")
     event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.CASCADE, related_name="detections")
@@ -196,6 +200,8 @@ class Detection(models.Model):
 class EventFeedback(models.Model):
     """What a person says of an event's judgement; one an event."""
 
+    camera_path: ClassVar = "event__camera_id"
+
     event = models.OneToOneField(Event, on_delete=models.CASCADE, related_name="feedback")
     verdict = models.CharField(max_length=16, choices=Verdict.choices)
     expected_level = models.CharField(  # noqa: DJ001 - null where there is none, as an event's level
@@ -229,6 +235,8 @@ class EventFeedback(models.Model):
 
 class CameraSearch(models.Model):
     """By which name a camera's events are found; while they are rewritten for it, `written_to` says how far."""
+
+    camera_path: ClassVar = "camera_id"
 
     camera = models.OneToOneField(Camera, primary_key=True, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100)
@@ -273,6 +281,8 @@ class Analysis(Claimable):
     waiting -> done, failed or skipped; each time the event closes it waits anew.
     """
 
+    camera_path: ClassVar = "event__camera_id"
+
     event = models.OneToOneField(Event, primary_key=True, on_delete=models.CASCADE, related_name="analysis")
     state = models.CharField(max_length=8, choices=WorkState.choices, default=WorkState.WAITING)
     error = models.TextField(blank=True, help_text="Why the built-in score was kept.")
@@ -300,6 +310,8 @@ class Analysis(Claimable):
 
 class Enrichment(Claimable):
     """What one service was, or is to be, asked about one detection."""
+
+    camera_path: ClassVar = "detection__camera_id"
 
     detection = models.ForeignKey(Detection, on_delete=models.CASCADE, related_name="enrichments")
     service = models.CharField(max_length=32)

@@ -1,42 +1,20 @@
-"""The admin pages of the kernel's models and of people; each app's own are in its `admin`."""
+"""The admin pages of the kernel's models; each app's own are in its `admin`."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectMultipleWidget
 
 from cameras.models import Camera
-from siteadmin.core.admin import ReadOnlyAdmin
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.keys import create_api_key
 from siteadmin.core.models import ApiKey, BreakerState, Change, DeadLetter
 from siteadmin.core.retry import discard, requeue
 from siteadmin.core.roles import Role
-
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-@admin.register(User)
-class SiteUserAdmin(UserAdmin[User], ModelAdmin):  # type: ignore[misc]  # unfold is untyped
-    """People; their group gives them their role."""
-
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "email", "is_active", "is_staff", "last_login"]
-
-
-@admin.register(Group)
-class SiteGroupAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """Groups; those named after a role give it."""
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
@@ -58,7 +36,7 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
+class ApiKeyAdmin(BaseAdmin):
     """API keys; the key itself is shown once, right after it was made."""
 
     form = ApiKeyForm

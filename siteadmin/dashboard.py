@@ -18,11 +18,12 @@ from redis.exceptions import RedisError
 from alerts.models import Alert, Channel, Delivery, Mode
 from alerts.services.lifecycle import acknowledge_alert, snooze_alert
 from alerts.services.modes import activate_mode
+from cameras.access import CameraAccess, for_request
 from cameras.models import Camera, Snapshot, UnassignedUpload
 from events.choices import RiskLevel
 from events.models import Event
 from siteadmin.core import heartbeat
-from siteadmin.core.exceptions import ModeNotFoundError, SecurityIntelligenceError
+from siteadmin.core.exceptions import AlertNotFoundError, ModeNotFoundError, SecurityIntelligenceError
 from siteadmin.core.models import BreakerState, DeadLetter
 from siteadmin.core.permissions import role_of
 from siteadmin.core.roles import Role
@@ -40,44 +41,48 @@ class Panel:
     """One part of the dashboard: its template `dashboard/<name>.html`, and what fills it."""
 
     name: str
-    load: Callable[[], dict[str, Any]]
+    load: Callable[[CameraAccess], dict[str, Any]]
     seconds: int = 5
     """How often it is drawn anew."""
+    is_of_cameras: bool = True
+    """Whether it shows cameras and what is theirs; otherwise it is hidden from whoever is limited to some."""
 
 
-def _numbers() -> dict[str, Any]:
-    unreviewed = Event.objects.visible().unreviewed()
+def _numbers(access: CameraAccess) -> dict[str, Any]:
+    events = access.narrow(Event.objects.visible())
+    unreviewed = events.unreviewed()
     return {
-        "open_events": Event.objects.visible().open().count_up_to(COUNT_LIMIT),
+        "open_events": events.open().count_up_to(COUNT_LIMIT),
         "levels": [
             (level, unreviewed.of_level(level).count_up_to(COUNT_LIMIT)) for level in reversed(RiskLevel.values)
         ],
-        "pending_alerts": Alert.objects.unacknowledged().count_up_to(COUNT_LIMIT),
+        "pending_alerts": access.narrow(Alert.objects.unacknowledged()).count_up_to(COUNT_LIMIT),
         "count_limit": COUNT_LIMIT,
     }
 
 
-def _cameras() -> dict[str, Any]:
+def _cameras(access: CameraAccess) -> dict[str, Any]:
     return {
-        "cameras": Camera.objects.active().with_latest_snapshot(),
+        "cameras": access.narrow(Camera.objects.active(), field="id").with_latest_snapshot(),
         "camera_root": settings.CAMERA_ROOT,
         "makes_cameras": settings.AUTO_CREATE_CAMERAS,
     }
 
 
-def _events() -> dict[str, Any]:
-    return {"events": Event.objects.visible().with_camera()[:EVENTS_SHOWN]}
+def _events(access: CameraAccess) -> dict[str, Any]:
+    return {"events": access.narrow(Event.objects.visible()).with_camera()[:EVENTS_SHOWN]}
 
 
-def _inbox() -> dict[str, Any]:
-    return {"alerts": Alert.objects.unacknowledged().in_inbox().with_camera()[:ALERTS_SHOWN], "now": timezone.now()}
+def _inbox(access: CameraAccess) -> dict[str, Any]:
+    alerts = access.narrow(Alert.objects.unacknowledged().in_inbox())
+    return {"alerts": alerts.with_camera()[:ALERTS_SHOWN], "now": timezone.now()}
 
 
-def _mode() -> dict[str, Any]:
+def _mode(access: CameraAccess) -> dict[str, Any]:
     return {"modes": Mode.objects.get_all()}
 
 
-def _pipeline() -> dict[str, Any]:
+def _pipeline(access: CameraAccess) -> dict[str, Any]:
     return {
         "queues": [
             ("Pictures waiting for detection", Snapshot.objects.waiting_count(), "admin:cameras_snapshot_changelist"),
@@ -109,26 +114,33 @@ PANELS = {
         Panel("numbers", _numbers),
         Panel("cameras", _cameras),
         Panel("events", _events),
-        Panel("mode", _mode),
+        Panel("mode", _mode, is_of_cameras=False),
         Panel("inbox", _inbox),
-        Panel("pipeline", _pipeline),
+        Panel("pipeline", _pipeline, is_of_cameras=False),
     )
 }
+
+
+def panels_for(access: CameraAccess) -> dict[str, Panel]:
+    """Give the panels that whoever has this access may see."""
+    return {name: panel for name, panel in PANELS.items() if panel.is_of_cameras or not access.is_limited}
 
 
 @require_GET
 @staff_member_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show all panels."""
+    """Show all panels that whoever asks may see."""
+    access = for_request(request)
+    panels = panels_for(access)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Dashboard",
-        "panels_by_name": PANELS,
-        "has_demo": bool(Camera.objects.demo_created_after(None)),
+        "panels_by_name": panels,
+        "has_demo": not access.is_limited and bool(Camera.objects.demo_created_after(None)),
         **_rights(request),
     }
-    for panel in PANELS.values():
-        context |= panel.load()
+    for panel in panels.values():
+        context |= panel.load(access)
     return render(request, "dashboard/index.html", context)
 
 
@@ -136,9 +148,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @staff_member_required
 def dashboard_panel(request: HttpRequest, name: str) -> HttpResponse:
     """Draw one panel, for htmx."""
-    if name not in PANELS:
+    panels = panels_for(for_request(request))
+    if name not in panels:
         raise Http404
-    return _render_panel(request, PANELS[name])
+    return _render_panel(request, panels[name])
 
 
 @require_POST
@@ -147,7 +160,7 @@ def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Acknowledge an alert of the inbox; a browser without JavaScript comes back to the whole page."""
     if not _rights(request)["may_acknowledge"]:
         raise PermissionDenied("Acknowledging takes the role reviewer")
-    return _act_on_inbox(request, partial(acknowledge_alert, alert_id, by=request.user))
+    return _act_on_inbox(request, alert_id, partial(acknowledge_alert, by=request.user))
 
 
 @require_POST
@@ -156,13 +169,16 @@ def snooze(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Snooze an alert of the inbox for an hour; a browser without JavaScript comes back to the whole page."""
     if not _rights(request)["may_acknowledge"]:
         raise PermissionDenied("Snoozing takes the role reviewer")
-    return _act_on_inbox(request, partial(snooze_alert, alert_id, minutes=SNOOZE_MINUTES, by=request.user))
+    return _act_on_inbox(request, alert_id, partial(snooze_alert, minutes=SNOOZE_MINUTES, by=request.user))
 
 
-def _act_on_inbox(request: HttpRequest, act: Callable[[], Alert]) -> HttpResponse:
+def _act_on_inbox(request: HttpRequest, alert_id: int, act: Callable[[int], Alert]) -> HttpResponse:
     error = ""
     try:
-        act()
+        alert = Alert.objects.get_by_id(alert_id)
+        if alert is None or not for_request(request).allows(alert.camera_id):
+            raise AlertNotFoundError(alert_id)
+        act(alert_id)
     except SecurityIntelligenceError as refusal:  # somebody else was faster, say
         error = refusal.message
     if request.htmx:  # type: ignore[attr-defined]  # set by django-htmx's middleware
@@ -176,7 +192,7 @@ def _act_on_inbox(request: HttpRequest, act: Callable[[], Alert]) -> HttpRespons
 @staff_member_required
 def switch_mode(request: HttpRequest, mode_id: int) -> HttpResponse:
     """Make a mode the active one; a browser without JavaScript comes back to the whole page."""
-    if not _rights(request)["may_operate"]:
+    if not _rights(request)["may_operate_all"]:
         raise PermissionDenied("Switching the mode takes the role operator")
     error = ""
     try:
@@ -197,7 +213,7 @@ def switch_mode(request: HttpRequest, mode_id: int) -> HttpResponse:
 @staff_member_required
 def end_demo(request: HttpRequest) -> HttpResponse:
     """Take the demo away with all that came of it."""
-    if not _rights(request)["may_operate"]:
+    if not _rights(request)["may_operate_all"]:
         raise PermissionDenied("Removing the demo takes the role operator")
     remove_demo()
     messages.success(request, "The demo is gone.")
@@ -206,9 +222,14 @@ def end_demo(request: HttpRequest) -> HttpResponse:
 
 def _rights(request: HttpRequest) -> dict[str, bool]:
     role = role_of(request) or Role.VIEWER
-    return {"may_acknowledge": role.includes(Role.REVIEWER), "may_operate": role.includes(Role.OPERATOR)}
+    is_limited = for_request(request).is_limited
+    return {
+        "may_acknowledge": role.includes(Role.REVIEWER),
+        # What belongs to no camera, modes and the demo here, is for those who see all.
+        "may_operate_all": role.includes(Role.OPERATOR) and not is_limited,
+    }
 
 
 def _render_panel(request: HttpRequest, panel: Panel, *, error: str = "") -> HttpResponse:
-    context = {"panel": panel, "error": error, **_rights(request), **panel.load()}
+    context = {"panel": panel, "error": error, **_rights(request), **panel.load(for_request(request))}
     return render(request, f"dashboard/{panel.name}.html", context)

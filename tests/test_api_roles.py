@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from alerts.models import Mode, QuietHours, Silence
 from cameras.models import Camera, DetectionLimit, Mask, UnassignedUpload
+from cameras.services import limit_staff
 from events.models import EventFeedback, Export, PromptVersion
 from events.services.prompts import ensure_prompts
 from siteadmin import system_api
@@ -39,8 +40,10 @@ COLUMNS = [
     *(f"session:{role}" for role in ROLES[1:]),
     *(f"own:{role}" for role in ROLES),
     *(f"hidden:{role}" for role in ROLES),
+    *(f"own-session:{role}" for role in ROLES[1:]),
+    *(f"hidden-session:{role}" for role in ROLES[1:]),
 ]
-"""Of keys that are limited to one camera, `own` asks for what is that camera's, `hidden` for another's."""
+"""Of keys and users that are limited to one camera, `own` asks for what is that camera's, `hidden` for another's."""
 POLYGON = [[0, 0], [1, 0], [1, 1]]
 SCHEDULE = {"days": ["monday"], "start": "22:00", "end": "23:00", "timezone": "UTC"}
 
@@ -123,6 +126,10 @@ def client_of(client_as: Callable[..., APIClient], key_client: Callable[..., API
         if kind in ("own", "hidden"):
             return key_client(role, cameras=(OWN,))
         client = APIClient()
+        if kind in ("own-session", "hidden-session"):
+            user = UserFactory(role=role)
+            limit_staff(user.pk, camera_ids=[OWN])
+            client.force_login(user)
         if kind == "stranger":
             client.force_login(UserFactory(is_staff=False))
         return client
@@ -174,7 +181,14 @@ def test_the_table_gives_a_key_and_a_session_of_one_role_the_same_rights() -> No
         assert [cells[f"key:{role}"] for role in ROLES[1:]] == [cells[f"session:{role}"] for role in ROLES[1:]], name
 
 
+def test_the_table_gives_a_limited_key_and_a_limited_user_of_one_role_the_same_rights() -> None:
+    for name, cells in read_table().items():
+        for kind in ("own", "hidden"):
+            of_keys = [cells[f"{kind}:{role}"] for role in ROLES[1:]]
+            assert of_keys == [cells[f"{kind}-session:{role}"] for role in ROLES[1:]], name
+
+
 def test_the_table_never_lets_anybody_reach_a_hidden_camera() -> None:
     for name, cells in read_table().items():
-        reaches = "{" in name and any(cells[f"hidden:{role}"] == "yes" for role in ROLES)
+        reaches = "{" in name and any(cell == "yes" for column, cell in cells.items() if column.startswith("hidden"))
         assert not reaches, name

@@ -26,6 +26,7 @@ RAW_QUERY = re.compile(
     r"\.objects\s*\.(?:(?:filter|exclude|get|raw|extra|bulk_create|bulk_update|annotate|aggregate|values)\("
     r"|(?:update|create)\(\s*(?:\w+\s*=|\*\*))"
 )
+EDITED_ELSEWHERE = {"StaffCameras": "on the page of its user (siteadmin/accounts/admin.py)"}
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models() if not model._meta.auto_created]
 
 
@@ -85,7 +86,7 @@ def test_every_model_has_a_repository(model: type) -> None:
 def test_every_model_has_an_admin(model: type) -> None:
     inlined = {inline.model for kind in admin.site._registry.values() for inline in kind.inlines}
 
-    assert model in admin.site._registry or model in inlined
+    assert model in admin.site._registry or model in inlined or model.__name__ in EDITED_ELSEWHERE
 
 
 @pytest.mark.django_db

@@ -26,9 +26,11 @@ from events.admin import EventAdmin
 from events.models import Event
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
+from siteadmin.core.permissions import camera_access
 
 NOTHING = "–"
 SNOOZE_MINUTES = 60
+OF_NO_CAMERA = ("delivery_link", "duplicate_link")
 
 
 @admin.register(Alert)
@@ -65,6 +67,11 @@ class AlertAdmin(BaseAdmin):
         "dedup_key",
     ]
     readonly_fields: ClassVar = [name for name in fields if name != "note"]
+
+    def get_fields(self, request: HttpRequest, obj: Alert | None = None) -> list[str]:
+        """Leave out channels and what else belongs to no camera, for whoever is limited to some."""
+        is_limited = camera_access(request).camera_ids is not None
+        return [name for name in self.fields if not (is_limited and name in OF_NO_CAMERA)]
 
     @admin.display(description="Severity", ordering="severity")
     def badge(self, alert: Alert) -> SafeString:
@@ -197,13 +204,20 @@ class EvaluationAdmin(ReadOnlyAdmin):
     sortable_by: ClassVar = ["changed_at"]
 
 
-def show_event_rules(event: Event) -> SafeString:
+# Rules belong to no camera, and their reasons name cameras: nothing of both for whoever is limited to some.
+
+
+def show_event_rules(event: Event, request: HttpRequest) -> SafeString:
     """Give the part of an event's page that says of every rule why it fired or not; costs three queries."""
+    if camera_access(request).camera_ids is not None:
+        return SafeString("")
     return render_to_string("alerts/admin_decisions.html", {"answers": explain_event(event).answers})
 
 
-def show_change_rules(change: CameraStatusChange) -> SafeString:
+def show_change_rules(change: CameraStatusChange, request: HttpRequest) -> SafeString:
     """Give the same for the page of a camera's change of status."""
+    if camera_access(request).camera_ids is not None:
+        return SafeString("")
     return render_to_string("alerts/admin_decisions.html", {"answers": explain_change(change).answers})
 
 

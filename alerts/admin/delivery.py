@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
 from alerts.admin.channel_form import FIELDS_OF, OPTIONS, ChannelForm
@@ -22,12 +21,12 @@ from alerts.services.channels import (
     update_channel,
 )
 from alerts.services.delivery import retry_delivery
-from siteadmin.core.admin import ReadOnlyAdmin
+from siteadmin.core.admin import BaseAdmin, BaseInline, ReadOnlyAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
 
 @admin.register(Channel)
-class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ChannelAdmin(BaseAdmin):
     """Ways to reach people."""
 
     form = ChannelForm
@@ -112,7 +111,7 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         transaction.on_commit(lambda: _send_tests(request, [obj]))
 
 
-class DeliveryAttemptInline(TabularInline):  # type: ignore[misc]
+class DeliveryAttemptInline(BaseInline):
     """Every attempt of a delivery."""
 
     model = DeliveryAttempt
@@ -152,7 +151,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     inlines: ClassVar = [DeliveryAttemptInline]
     actions: ClassVar = ["retry_now"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[Delivery]:
         """Leave the bodies in the database."""
         return Delivery.objects.for_list()
 

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelect2MultipleWidget,
@@ -23,6 +22,7 @@ from alerts.schedules import ScheduleError, parse_schedule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from alerts.services.silences import snooze_rule
 from cameras.models import Camera, Zone
+from siteadmin.core.admin import BaseAdmin, BaseInline
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
 CONDITIONS = ("risk_threshold", "camera_ids", "object_types", "min_confidence", "zone_ids", "modes")
@@ -150,7 +150,7 @@ class EscalationStepForm(forms.ModelForm[EscalationStep]):
         fields = ["wait_seconds", "channels"]
 
 
-class EscalationInline(TabularInline):  # type: ignore[misc]  # unfold has no types
+class EscalationInline(BaseInline):
     """Further channels, told while nobody answers."""
 
     model = EscalationStep
@@ -162,7 +162,7 @@ class EscalationInline(TabularInline):  # type: ignore[misc]  # unfold has no ty
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class AlertRuleAdmin(BaseAdmin):
     """Conditions, and who is told."""
 
     form = AlertRuleForm
@@ -183,7 +183,7 @@ class AlertRuleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         ("Alert", {"fields": ["channel_ids", "cooldown_seconds", "dedup_key_template"]}),
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[AlertRule]:
         """Fetch along what the list shows."""
         return AlertRule.objects.with_channels().with_last_fired()
 

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -26,13 +26,13 @@ from alerts.services.modes import activate_mode, create_mode, delete_mode, updat
 from alerts.services.silences import MATCHERS, create_silence, delete_silence, snooze_camera, update_silence
 from cameras.admin import CameraAdmin
 from cameras.models import Camera, Zone
-from siteadmin.core.admin import ReadOnlyAdmin
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.exceptions import CameraNotFoundError, SecurityIntelligenceError, ValidationError
 
 SILENCE_MINUTES = 60
 
 
-class ServiceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ServiceAdmin(BaseAdmin):
     """A page whose changes services make; what they refuse is said on the page."""
 
     compressed_fields = True
@@ -169,7 +169,9 @@ class ModeChangeAdmin(ReadOnlyAdmin):
 
 @admin.action(description="Silence for 1 hour", permissions=["change"])
 def silence_cameras(camera_admin: CameraAdmin, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
-    """Tell nobody of what these cameras see for an hour."""
+    """Tell nobody of what these cameras see for an hour; takes what making a silence takes."""
+    if not request.user.has_perm("alerts.add_silence"):
+        raise PermissionDenied
     count = 0
     for camera in queryset:
         try:
@@ -249,7 +251,7 @@ class SilenceAdmin(ServiceAdmin):
     list_display: ClassVar = ["__str__", "what", "starts_at", "ends_at", "created_by"]
     fields: ClassVar = [*MATCHERS, "starts_at", "ends_at", "comment"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Silence]:
+    def get_rows(self, request: HttpRequest) -> QuerySet[Silence]:
         """Show silences as they are now."""
         return Silence.objects.current()
 

@@ -27,6 +27,8 @@ class Message:
     key: str
     """The delivery's idempotency key."""
     body: bytes
+    cameras: frozenset[str] | None = None
+    """The cameras that it tells of, for who may see only some; None: it may tell of any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class WebPushTransport:
         if self.problem():
             raise ChannelError(self.problem(), permanent=True)
         key, deadline, tally = VapidKey.objects.get_by_id(1), time.monotonic() + DEADLINE.total_seconds(), _Tally()
-        devices = list(PushSubscription.objects.of_staff(config["users"]))
+        devices = list(PushSubscription.objects.of_staff(config["users"]).of_who_may_see(message.cameras))
         if key is None or not devices:
             raise ChannelError(NO_DEVICE, permanent=True)
         for device in devices:

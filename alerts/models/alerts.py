@@ -19,6 +19,8 @@ class Alert(models.Model):
     pending -> delivered -> acknowledged -> dismissed; suppressed where a reason kept it from being sent.
     """
 
+    camera_path: ClassVar = "camera_id"
+
     event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.SET_NULL, related_name="alerts")
     rule = models.ForeignKey(AlertRule, null=True, blank=True, on_delete=models.SET_NULL, related_name="alerts")
     rule_name = models.CharField(max_length=100)

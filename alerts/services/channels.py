@@ -133,7 +133,7 @@ def send_test_message(channel_id: int) -> DeliveryResult:
     key = f"msg_{uuid.uuid4().hex}"
     notice = build_test_notice(channel_name=channel.name, at=timezone.now())
     body = transport_of(channel.kind).compose(notice, key=key, config=channel.config)
-    made = send_message(channel, Message(key=key, body=body))
+    made = send_message(channel, Message(key=key, body=body, cameras=frozenset()))
     if made.accepted:
         _end_outage(channel)
     outcome = ChannelOutcome(

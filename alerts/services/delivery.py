@@ -112,7 +112,8 @@ def attempt(claim: Claim) -> Verdict | None:
     breaker = breaker_of(channel)
     if not _fix_body(claim, channel=channel):
         return None
-    message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""))
+    cameras = None if delivery.alert is None else frozenset({delivery.alert.camera_id})
+    message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""), cameras=cameras)
     troubled = breaker is not None and breakers.state_of(breaker.name).position is not breakers.Position.CLOSED
     try:
         made = send_message(channel, message, breaker=breaker)

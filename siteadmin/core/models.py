@@ -1,5 +1,7 @@
 """What the kernel keeps for all apps: dead letters, API keys and circuit breakers."""
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -106,6 +108,8 @@ class BreakerState(models.Model):
 
 class Change(models.Model):
     """Something that listeners are told of; written by triggers, in the transaction of the change itself."""
+
+    camera_path: ClassVar = "camera_id"
 
     transaction = models.BigIntegerField(editable=False, help_text="The database's own number of the transaction.")
     topic = models.CharField(max_length=32)

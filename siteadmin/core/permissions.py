@@ -1,6 +1,6 @@
 """Who may do what: roles per action, and cameras beyond which nothing is seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -49,7 +49,7 @@ def camera_access(request: Any) -> CameraAccess:
 def role_of(request: Any) -> Role | None:
     """Give the role of whoever asks, or None for nobody.
 
-    Costs one query for a member of staff who is no superuser, once a request.
+    Costs one query for a member of staff whom the login's backend did not load, once a request.
     """
     user = request.user
     if isinstance(user, KeyPrincipal):
@@ -64,9 +64,15 @@ def role_of(request: Any) -> Role | None:
 
 def role_of_user(user: AbstractUser) -> Role:
     """Give a member of staff the highest role that a group of theirs is named after, at least viewer."""
-    if user.is_superuser:
+    names = () if user.is_superuser else user.groups.values_list("name", flat=True)
+    return highest_role(names, is_superuser=user.is_superuser)
+
+
+def highest_role(group_names: Iterable[str], *, is_superuser: bool) -> Role:
+    """Give the highest role that one of these groups is named after, at least viewer."""
+    if is_superuser:
         return Role.ADMIN
-    names = set(user.groups.values_list("name", flat=True))
+    names = set(group_names)
     return next((role for role in STAFF_ROLES if role in names), Role.VIEWER)
 
 

@@ -190,6 +190,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "siteadmin.apps.SiteadminConfig",
     "siteadmin.core.apps.CoreConfig",
+    "siteadmin.accounts.apps.AccountsConfig",
     "cameras.apps.CamerasConfig",
     "events.apps.EventsConfig",
     "alerts.apps.AlertsConfig",
@@ -240,6 +241,7 @@ STATICFILES_DIRS = [ROOT / "static"]
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
+AUTHENTICATION_BACKENDS = ["siteadmin.accounts.backends.StaffBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -9,6 +9,7 @@ from py_vapid import Vapid02
 from alerts.models import Channel, PushSubscription, VapidKey
 from alerts.services.channels import create_channel, problem_of, send_test_message
 from alerts.services.push import public_key, subscribe_device
+from cameras.models import StaffCameras
 from siteadmin.core.exceptions import ValidationError
 from tests.alerts.telling import deliver_now, delivery_to, letters
 from tests.factories import AlertFactory, CameraFactory, UserFactory
@@ -199,3 +200,27 @@ def test_channel_that_reaches_no_device_says_so(channel: Channel, receiver: Http
     Browser().subscribe(receiver, UserFactory(role="viewer"))
 
     assert problem_of(channel) == ""
+
+
+@pytest.mark.parametrize(("limited_to", "arrives"), [(None, True), (["porch"], True), (["yard"], False), ([], False)])
+def test_who_may_not_see_the_camera_is_not_told(
+    receiver: HttpServer, channel: Channel, limited_to: list[str] | None, arrives: bool
+) -> None:
+    Browser().subscribe(receiver, UserFactory(role="viewer"), path="/push/all")
+    user = UserFactory(role="viewer")
+    if limited_to is not None:
+        StaffCameras.objects.limit(user.pk, camera_ids=limited_to)
+    Browser().subscribe(receiver, user, path="/push/limited")
+
+    deliver_now(delivery_to(channel, alert=AlertFactory(camera=CameraFactory(id="porch"))))
+
+    told = sorted(request.target for request in receiver.requests)
+    assert told == (["/push/all", "/push/limited"] if arrives else ["/push/all"])
+
+
+def test_a_test_tells_of_no_camera_and_so_reaches_everybody(receiver: HttpServer, channel: Channel) -> None:
+    user = UserFactory(role="viewer")
+    StaffCameras.objects.limit(user.pk, camera_ids=["porch"])
+    Browser().subscribe(receiver, user)
+
+    assert send_test_message(channel.pk).all_successful

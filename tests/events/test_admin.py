@@ -106,7 +106,8 @@ def test_the_page_of_an_event_without_any_picture_works(admin_page: Any) -> None
 
 def test_panels_of_other_apps_are_shown_below_the_event(admin_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     event = seen_event()
-    monkeypatch.setattr(EventAdmin, "extra_panels", [lambda shown: format_html("<b>panel of {}</b>", shown.pk)])
+    panel: Any = lambda shown, request: format_html("<b>panel of {}</b>", shown.pk)  # noqa: E731
+    monkeypatch.setattr(EventAdmin, "extra_panels", [panel])
 
     assert f"<b>panel of {event.pk}</b>" in page_of(admin_page("viewer"), f"{EVENTS}{event.pk}/change/")
 

@@ -86,7 +86,7 @@ def test_a_null_character_is_refused(viewer: APIClient) -> None:
     assert viewer.get("/api/events", {"q": "a\x00b"}).status_code == 400
 
 
-@pytest.mark.parametrize("text", ["'", '"', "((", "& | !", "a:*", "-", "or", "\\", "x" * 3000, "ß" * 3000, "a " * 3000])
+@pytest.mark.parametrize("text", ["'", '"', "((", "& | !", "a:*", "-", "or", "\\", "x" * 500, "ß" * 500, "a " * 32])
 def test_odd_texts_are_answered(viewer: APIClient, text: str) -> None:
     found(viewer, text)
 
