@@ -256,9 +256,9 @@ class CameraStatusChangeAdmin(ReadOnlyAdmin):
     ) -> HttpResponseBase:
         """Show the change with what followed from it."""
         change = self.get_object(request, unquote(object_id))
-        panels = [] if change is None else [panel for panel in (make(change, request) for make in self.extra_panels) if panel]
+        panels = [] if change is None else [make(change, request) for make in self.extra_panels]
         answer: HttpResponseBase = super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "panels": panels}
+            request, object_id, form_url, {**(extra_context or {}), "panels": list(filter(None, panels))}
         )
         return answer
 
