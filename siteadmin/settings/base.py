@@ -19,6 +19,7 @@ from siteadmin.settings.look import UNFOLD as UNFOLD
 from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES
 from siteadmin.settings.mail import parse_email_url
 from siteadmin.settings.openapi import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from siteadmin.settings.rest import *  # noqa: F403 - how the API answers, and who may what
 from siteadmin.settings.services import ENRICHERS_TAKE, EnricherSettings, parse_enrichers
 
 django_stubs_ext.monkeypatch()
@@ -270,46 +271,10 @@ LOGGING_CONFIG = None
 LOG_REQUESTS = env.choice("LOG_REQUESTS", default="errors", choices=LOG_REQUESTS_TAKES)
 logging_config(debug=DEBUG, log_format=env.choice("LOG_FORMAT", default="auto", choices=LOG_FORMATS))
 
-# REST
+# REST (siteadmin.settings.rest)
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "siteadmin.core.authentication.ApiKeyAuthentication",
-        "siteadmin.core.authentication.StaffSessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["siteadmin.core.permissions.RolePermission"],
-    "DEFAULT_THROTTLE_CLASSES": ["siteadmin.core.throttling.RequestThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "siteadmin.core.pagination.ListPagination",
-    "DEFAULT_FILTER_BACKENDS": [
-        "siteadmin.core.filters.StrictFilterBackend",
-        "siteadmin.core.filters.StrictOrderingBackend",
-    ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "siteadmin.core.negotiation.QualityNegotiation",
-    "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
-        "siteadmin.core.renderers.BrowsableRenderer",
-    ],
-    "DEFAULT_PARSER_CLASSES": [
-        "siteadmin.core.parsers.LimitedJSONParser",
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
-    ],
-    "DEFAULT_SCHEMA_CLASS": "siteadmin.core.schema.ApiSchema",
-    "EXCEPTION_HANDLER": "siteadmin.core.problems.exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "COERCE_DECIMAL_TO_STRING": False,
-    "DATETIME_FORMAT": "iso-8601",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
 CSRF_FAILURE_VIEW = "siteadmin.core.error_views.csrf_failure"
 CAMERA_ACCESS = "cameras.access.for_request"  # who may see which cameras; the kernel knows no camera
-# What the groups named after the roles may do in the admin site, as patterns of app.codename; roles add up.
-ROLE_PERMISSIONS = {
-    "viewer": ["cameras.view_*", "events.view_*", "alerts.view_alert"],
-    "reviewer": ["events.change_event", "alerts.change_alert"],
-    "operator": ["cameras.*", "events.*", "alerts.*", "core.view_breakerstate", "core.*_deadletter"],
-    "admin": ["*"],
-}
 
 # Celery: the database is the truth, a message only a hint (docs/decisions/)
 
