@@ -54,7 +54,7 @@ RULES_BEYOND_A_SCHEMA = {
 
 
 BEYOND_ONE_VALUE = frozenset(
-    {"cursor", "limit", "page", "tz", "time_of_day", "timezone", "detector", "at", "start", "end", "minutes"}
+    {"cursor", "limit", "page", "tz", "time_of_day", "timezone", "detector", "at", "start", "end", "minutes", "q"}
 )
 """Parameters and fields whose values must fit others, or name something that there is."""
 

@@ -22,8 +22,6 @@ MOST_VALUES = 1000
 
 LONGEST_TEXT = 500
 """Signs of one text parameter."""
-
-
 STORABLE = r"^[^\x00]*$"
 """What a text may be: PostgreSQL keeps no NUL."""
 
@@ -174,7 +172,7 @@ class TextFilter(django_filters.Filter):
     """Rows by an exact text, of at most LONGEST_TEXT signs."""
 
     field_class = forms.CharField
-    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE}
+    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE, "maxLength": LONGEST_TEXT}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if self.field_class is forms.CharField:
