@@ -5,8 +5,10 @@ from datetime import timedelta
 from django.db import models
 
 DELIVER_LEASE = timedelta(seconds=45)
-"""How long a claim holds until the sending begins, and how long a channel may take that has no lease of its own;
-below the broker's visibility timeout."""
+"""How long an attempt may take over a channel whose kind has no lease of its own; below the broker's visibility
+timeout."""
+LEASE_MARGIN = timedelta(seconds=5)
+"""What a lease is above the deadline of the attempt under it."""
 DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT = 42, 44
 """Seconds after which an attempt that hangs is broken off, then its process killed, in a pool of processes; below
 the lease, so that nobody else has begun meanwhile."""
@@ -20,14 +22,6 @@ LONGEST_MODE_NAME = 50
 FIRST_MODES = ("home", "away", "night")
 """Of a fresh site; the first is active."""
 LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
-SLOW_AFTER = timedelta(seconds=1)
-"""While an attempt has run for so long, its channel gets no second worker: one receiver may not take them all."""
-MOST_AT_ONCE = 10
-"""Attempts of one channel at a time, about, of the notifier's 16 threads: a burst leaves some for the others."""
-BUSY_LOOK, BUSY_PATIENCE = timedelta(milliseconds=20), timedelta(milliseconds=300)
-"""How often, and for how long, a worker waits for a busy channel before it does something else."""
-SLOW_PAUSE = timedelta(seconds=5)
-"""Until the others of that channel look again, at most."""
 SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300
@@ -101,10 +95,9 @@ class ChannelKind(models.TextChoices):
 
 SEND_LEASES: dict[str, timedelta] = {
     ChannelKind.INBOX: timedelta(seconds=10),
-    ChannelKind.WEBHOOK: timedelta(seconds=20),
     ChannelKind.EMAIL: timedelta(seconds=35),
 }
-"""How long an attempt may take, by kind: a little above its deadline. What a killed worker held comes back then."""
+"""How long an attempt may take, by kind: LEASE_MARGIN above its deadline. Webhooks have WEBHOOK_TIMEOUT_SECONDS."""
 
 
 class DeliveryState(models.TextChoices):

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from django.conf import settings
 from django.utils import timezone
 
 from alerts.channels.base import (
@@ -32,8 +33,6 @@ from alerts.channels.base import (
 from alerts.results import Notice
 from siteadmin.core import http
 
-TIMEOUT = timedelta(seconds=15)
-"""For the whole exchange, as Standard Webhooks advises 15-30 s; far below the lease of a delivery."""
 MAX_ANSWER_BYTES = 1024 * 1024
 """Nobody reads the answer, but one cut off would count as none."""
 LONGEST_RETRY_AFTER = timedelta(hours=1)
@@ -135,7 +134,7 @@ class WebhookTransport:
                     **signed_headers(message, secrets=secrets, timestamp=int(time.time())),
                 },
                 content=message.body,
-                timeout=TIMEOUT,
+                timeout=settings.WEBHOOK_TIMEOUT,
                 max_bytes=MAX_ANSWER_BYTES,
             )
         except http.OutboundError as error:

@@ -7,9 +7,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from alerts.choices import AttemptOutcome, DeliveryPurpose, DeliveryState, Severity
+from alerts.delivery_repositories import DeliveryAttemptRepository, DeliveryRepository
 from alerts.models.alerts import Alert
 from alerts.models.channels import Channel
-from alerts.repositories import DeliveryAttemptRepository, DeliveryRepository
 from events.models import Event
 from siteadmin.core.claims import Claimable
 
@@ -21,13 +21,18 @@ class Delivery(Claimable):
     """
 
     purpose = models.CharField(max_length=8, choices=DeliveryPurpose.choices, default=DeliveryPurpose.ALERT)
-    alert = models.ForeignKey(Alert, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries")
-    channel = models.ForeignKey(Channel, null=True, on_delete=models.SET_NULL, related_name="deliveries")
+    # A row is written four times on its way, each time into every index: those that another one serves are left out.
+    alert = models.ForeignKey(
+        Alert, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
+    channel = models.ForeignKey(
+        Channel, null=True, on_delete=models.SET_NULL, related_name="deliveries", db_index=False
+    )
     channel_name = models.CharField(max_length=100)
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
-    idempotency_key = models.CharField(max_length=64, unique=True)
+    idempotency_key = models.CharField(max_length=64)
     reason = models.TextField(blank=True, help_text="Why it is not sent, in plain words.")
-    body = models.BinaryField(null=True, editable=False, help_text="Fixed at the first attempt.")
+    body = models.BinaryField(null=True, editable=False, help_text="Fixed at the first attempt, kept until it arrived.")
 
     step = models.PositiveSmallIntegerField(null=True, blank=True, help_text="The escalation step that asked for it.")
     notice = models.JSONField(null=True, blank=True, help_text="What a notice says.")
@@ -37,6 +42,7 @@ class Delivery(Claimable):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="told",
+        db_index=False,
         help_text="The message that tells of this one too: a digest, or the one for the same event.",
     )
     gathering = models.BooleanField(default=False, help_text="Whether a digest still takes more.")
@@ -60,6 +66,7 @@ class Delivery(Claimable):
         verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(fields=["alert", "channel"], name="delivery_once_a_channel"),
+            models.UniqueConstraint(fields=["idempotency_key"], name="delivery_key"),
             models.UniqueConstraint(
                 fields=["event", "channel", "severity"],
                 condition=~Q(state=DeliveryState.SKIPPED),
@@ -76,7 +83,9 @@ class Delivery(Claimable):
             models.Index(fields=["-created_at", "-id"], name="delivery_newest"),
             models.Index(fields=["channel", "-created_at", "-id"], name="delivery_channel_newest"),
             models.Index(fields=["state", "-created_at", "-id"], name="delivery_state_newest"),
-            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="delivery_due"),
+            # What waits, for the sweeper and for those who serve a channel; by channel, as both ask.
+            models.Index(fields=["channel", "due_at"], condition=Q(due_at__isnull=False), name="delivery_due"),
+            models.Index(fields=["told_by"], condition=Q(told_by__isnull=False), name="delivery_told_by"),
         ]
 
     def __str__(self) -> str:
@@ -86,7 +95,7 @@ class Delivery(Claimable):
 class DeliveryAttempt(models.Model):
     """One try to send a delivery."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempt_log")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False)
     number = models.PositiveIntegerField()
     at = models.DateTimeField()
     outcome = models.CharField(max_length=16, choices=AttemptOutcome.choices)

@@ -48,7 +48,7 @@ def update_channel(
     secret: str | None = None,
     **options: Any,
 ) -> Channel:
-    """Change what is given; masked values keep the old ones, and what waits for the channel wakes when it is on.
+    """Change what is given; masked values keep the old ones. What waits for the channel is parked while it is off.
 
     ChannelNotFoundError, ConfigError or DuplicateResourceError.
     """
@@ -81,6 +81,8 @@ def update_channel(
         if channel.enabled:
             Delivery.objects.wake_parked(channel.pk)
             Delivery.objects.wake_held(channel.pk)
+        else:
+            Delivery.objects.park_waiting(channel.pk)
     return channel
 
 

@@ -1,171 +1,78 @@
-"""Telling one channel of one alert: claimed, sent outside any transaction, recorded by the claim's token.
+"""Telling people over their channels: claimed, sent outside any transaction, recorded by the claim's token.
 
-1. Claim: one worker takes the delivery for the time of a lease, and the attempt counts from here.
+A message asks for one delivery, and the thread that takes it serves the channel: it claims that delivery and, where
+the receiver is quick, further ones along with it, since the statements around a send cost more than the send.
+
+1. Claim: one worker takes deliveries for the time of a lease, and the attempt counts from here.
 2. Attempt: the bytes are built and kept at the first one, then sent; every attempt sends the same bytes.
 3. Record: attempt, state and what follows from them in one transaction, if the claim is still ours.
 
 A worker that dies between 2 and 3 leaves the delivery due again: it is sent once more under the same key.
 """
 
-import time
-import uuid
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from alerts.channels.base import Message
-from alerts.channels.registry import transport_of
-from alerts.choices import (
-    BUSY_LOOK,
-    BUSY_PATIENCE,
-    DELIVER_LEASE,
-    MOST_AT_ONCE,
-    SEND_LEASES,
-    SLOW_PAUSE,
-    AlertStatus,
-    AttemptOutcome,
-    DeliveryPurpose,
-    DeliveryState,
-)
-from alerts.models import Channel, Delivery, DeliveryAttempt
+from alerts.choices import AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
+from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
-from alerts.services.flood import close_digest, let_go, may_send
-from alerts.services.lifecycle import mark_delivered
-from alerts.services.notices import notice_of, switch_channel_off
-from alerts.services.sending import Attempt, breaker_of, send_message
-from siteadmin.core import breaker as breakers
+from alerts.services.attempts import attempt, lease_of, record
+from alerts.services.flood import let_go, pass_limit
+from alerts.services.lanes import Lanes, Place
+from alerts.services.sending import breaker_of
+from siteadmin.core import pipeline
+from siteadmin.core.breaker import BreakerView, Position, state_of
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundError, InvalidStateTransitionError
 from siteadmin.core.models import DeadLetter
 from siteadmin.core.pipeline import Step, dispatch
-from siteadmin.core.retry import LONGEST_WAIT, backoff, bury, requeue
-from siteadmin.core.sealing import UNREADABLE
+from siteadmin.core.retry import requeue
 
 logger = structlog.get_logger(__name__)
 
-GONE = "The receiver answered 410 Gone: it wants nothing more"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this worker may attempt until its lease ends."""
-
-    delivery: Delivery
-    token: uuid.UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an attempt means for its delivery."""
-
-    outcome: AttemptOutcome
-    at: datetime
-    error: str = ""
-    status_code: int | None = None
-    duration: timedelta = timedelta(0)
-    wait: timedelta = timedelta(0)
-    """Until the next attempt, where there is one."""
-    gone: bool = False
-    recovered: bool = False
-    """Whether the target answers again after a time of failures."""
+LANES = Lanes()
+ALL_DISMISSED = "Every alert in it was dismissed"
 
 
 def deliver(delivery_id: int) -> DeliveryResult:
-    """Attempt a delivery that is due; without outcomes where another worker has it or nothing is to be done."""
-    claim = claim_delivery(delivery_id)
-    if claim is None:
+    """Attempt a delivery that is due, and others of its channel where that is quick; the result is of this one.
+
+    Without outcomes where another worker has it, its channel is busy or nothing is to be done.
+    """
+    found = Delivery.objects.find_due(delivery_id)
+    if found is None:
         return DeliveryResult(alert_id=None)
-    delivery, channel = claim.delivery, claim.delivery.channel
-    needless = _why_needless(delivery)
-    if needless:
-        outcome = skip(claim, reason=needless)
-    elif channel is not None and not channel.enabled:
-        outcome = park(claim, channel=channel)
-    elif delivery.purpose == DeliveryPurpose.DIGEST and channel is not None and let_go(delivery):
-        outcome = _outcome_of(delivery, DeliveryState.SKIPPED, error="Every alert in it was dismissed")
-    else:
-        outcome = _send_or_wait(claim)
-    if outcome is None:
-        logger.warning("lease_lost", step=Step.DELIVER.value, delivery=delivery_id)
-    return DeliveryResult(alert_id=delivery.alert_id, outcomes=() if outcome is None else (outcome,))
+    channel_id, alert_id = found
+    with LANES.place(channel_id) as place:
+        outcomes = {} if place is None else _serve(delivery_id, channel_id=channel_id, place=place)
+    if outcomes:
+        _ask_for_more(channel_id)
+    if delivery_id not in outcomes:
+        return DeliveryResult(alert_id=None)
+    return DeliveryResult(alert_id=alert_id, outcomes=(outcomes[delivery_id],))
 
 
-def claim_delivery(delivery_id: int) -> Claim | None:
-    """Take a due delivery; None where it is not due, taken or gone."""
-    token = Delivery.objects.claim(delivery_id, lease=DELIVER_LEASE, state=DeliveryState.SENDING)
-    delivery = None if token is None else Delivery.objects.get_claimed(delivery_id, token=token)
-    return None if token is None or delivery is None else Claim(delivery, token)
+def claim_deliveries(delivery_id: int, *, channel: Channel | None, most: int = 1) -> Sequence[Delivery]:
+    """Take a due delivery, and up to `most` in all of its channel; none where it is not due, taken or gone."""
+    channel_id = None if channel is None else channel.pk
+    taken = Delivery.objects.take(delivery_id, channel_id=channel_id, most=most, lease=lease_of(channel))
+    for delivery in taken:
+        delivery.channel = channel
+    return taken
 
 
-def attempt(claim: Claim) -> Verdict | None:
-    """Send the delivery once and judge the answer; None where the claim was lost before anything was sent."""
-    delivery, channel = claim.delivery, claim.delivery.channel
-    if channel is None:
-        return _failed_here("The channel was deleted")
-    if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
-        return _failed_here("No worker survived an attempt to send this")
-    if not channel.is_readable:
-        return _failed_here(UNREADABLE)
-    breaker = breaker_of(channel)
-    if not _fix_body(claim, channel=channel):
-        return None
-    cameras = None if delivery.alert is None else frozenset({delivery.alert.camera_id})
-    message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""), cameras=cameras)
-    troubled = breaker is not None and breakers.state_of(breaker.name).position is not breakers.Position.CLOSED
-    try:
-        made = send_message(channel, message, breaker=breaker)
-    except CircuitBreakerOpenError as error:
-        wait = timedelta(seconds=error.retry_after or 1)
-        return Verdict(AttemptOutcome.HELD, at=timezone.now(), error=error.message, wait=wait)
-    return _judge(made, number=delivery.attempts, recovered=troubled)
-
-
-def record(claim: Claim, verdict: Verdict) -> ChannelOutcome | None:
-    """Write down what came of the attempt, all of it or, where the claim was lost meanwhile, nothing (None)."""
-    delivery = claim.delivery
+def park_waiting(channel_id: int) -> bool:
+    """Let all that waits for a channel wait until it is switched on; False where it is on."""
     with transaction.atomic():
-        if not _move_on(claim, verdict):
-            return None
-        DeliveryAttempt.objects.log(
-            delivery.pk,
-            at=verdict.at,
-            outcome=verdict.outcome,
-            error=verdict.error,
-            status_code=verdict.status_code,
-            duration_ms=_milliseconds(verdict.duration),
-        )
-        if verdict.outcome is AttemptOutcome.DELIVERED:
-            told = Delivery.objects.note_told(delivery.pk)
-            mark_delivered(*told, *([] if delivery.alert_id is None else [delivery.alert_id]))
-        elif verdict.outcome is AttemptOutcome.FAILED:
-            _bury(delivery, error=verdict.error)
-        if delivery.channel is not None and verdict.gone:
-            switch_channel_off(delivery.channel, reason=GONE)
-    channel = delivery.channel
-    logger.info(
-        "delivery_attempt",
-        delivery=delivery.pk,
-        channel=delivery.channel_id,
-        outcome=verdict.outcome.value,
-        status_code=verdict.status_code,
-        error=verdict.error,
-    )
-    if channel is not None and verdict.recovered:
-        Delivery.objects.wake_held(channel.pk)
-    waits = verdict.outcome in (AttemptOutcome.RETRY, AttemptOutcome.HELD)
-    return ChannelOutcome(
-        channel_id=delivery.channel_id,
-        channel=delivery.channel_name,
-        outcome=verdict.outcome.value,
-        delivery_id=delivery.pk,
-        status_code=verdict.status_code,
-        error=verdict.error,
-        retry_in_seconds=verdict.wait.total_seconds() if waits else None,
-        duration_ms=_milliseconds(verdict.duration),
-    )
+        # Whoever switches it on wakes what is parked: it must not happen between our look and our parking.
+        channel = Channel.objects.get_locked(channel_id)
+        if channel is None or channel.enabled:
+            return False
+        Delivery.objects.park_waiting(channel_id)
+    return True
 
 
 def retry_delivery(delivery_id: int) -> None:
@@ -189,157 +96,125 @@ def retry_delivery(delivery_id: int) -> None:
     )
 
 
-def _why_needless(delivery: Delivery) -> str:
-    """Say why nobody needs this any more, or give an empty text."""
-    alert = delivery.alert
-    if alert is not None and alert.status == AlertStatus.DISMISSED:
-        return "The alert was dismissed"
-    if alert is not None and delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
-        return "The alert was acknowledged before it escalated"
-    return ""
+def _ask_for_more(channel_id: int | None) -> None:
+    """Ask for what is due of a channel, as often as its lane has room: who found none left it to us."""
+    for due_id in Delivery.objects.due_ids(channel_id, limit=LANES.room(channel_id)):
+        if not pipeline.send(Step.DELIVER, due_id):
+            break  # the broker is away; the sweeper asks when it is back
 
 
-def _send_or_wait(claim: Claim) -> ChannelOutcome | None:
-    """Attempt a claimed delivery, unless its channel is in trouble, busy or over its limit."""
-    delivery, channel = claim.delivery, claim.delivery.channel
-    verdict = None if channel is None else _hold_back(channel)
-    if verdict is None and channel is not None and delivery.attempts <= settings.DELIVERY_MAX_ATTEMPTS:
-        passes = may_send(delivery, channel=channel)
-        if passes is None:
-            return None
-        if not passes:
-            return _outcome_of(delivery, DeliveryState.DIGESTED, error="Over the channel's limit")
-    verdict = verdict or attempt(claim)
-    return None if verdict is None else record(claim, verdict)
-
-
-def _hold_back(channel: Channel) -> Verdict | None:
-    """Say that it must wait, where the channel's breaker is open or its workers are enough."""
+def _serve(delivery_id: int, *, channel_id: int | None, place: Place) -> dict[int, ChannelOutcome]:
+    """Do what is to be done for a channel now, beginning with this delivery; what became of each, by id."""
+    channel = None if channel_id is None else Channel.objects.get_by_id(channel_id)
+    if channel is None:
+        return _send_each(claim_deliveries(delivery_id, channel=None), place=place)
+    own = Delivery(pk=delivery_id, channel=channel, channel_name=channel.name)
+    if not channel.enabled:
+        parked = _outcome_of(own, DeliveryState.PARKED, error="The channel is off")
+        return {delivery_id: parked} if park_waiting(channel.pk) else {}
     breaker = breaker_of(channel)
-    if breaker is None:
+    view = None if breaker is None else state_of(breaker.name)
+    if view is not None and view.position is Position.OPEN:
+        return {delivery_id: _hold_back(own, error=view.last_error, seconds=view.retry_after)}
+    is_probe = view is not None and view.position is Position.HALF_OPEN
+    taken = claim_deliveries(delivery_id, channel=channel, most=1 if is_probe else place.most)
+    going, outcomes = _sort_out(taken, channel=channel)
+    return outcomes | _send_each(going, place=place, breaker=view)
+
+
+def _sort_out(taken: Sequence[Delivery], *, channel: Channel) -> tuple[list[Delivery], dict[int, ChannelOutcome]]:
+    """Part claimed deliveries into those to be sent, and what became of the others."""
+    outcomes: dict[int, ChannelOutcome] = {}
+    wanted: list[Delivery] = []
+    for delivery in taken:
+        outcome = _put_aside(delivery)
+        if outcome is None:
+            wanted.append(delivery)
+        else:
+            outcomes[delivery.pk] = outcome
+    going = pass_limit(wanted, channel=channel)
+    for delivery in wanted:
+        if delivery not in going:
+            state = DeliveryState.DIGESTED if delivery.state == DeliveryState.DIGESTED else AttemptOutcome.HELD
+            outcomes[delivery.pk] = _outcome_of(delivery, state, error="Over the channel's limit")
+    return going, outcomes
+
+
+def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
+    """Let a claimed delivery go, or wait, that nobody needs (now); None where it is to be sent."""
+    alert, token = delivery.alert, delivery.claim_token
+    assert token is not None
+    if delivery.purpose == DeliveryPurpose.DIGEST:
+        is_empty = let_go(delivery)
+        return _outcome_of(delivery, DeliveryState.SKIPPED, error=ALL_DISMISSED) if is_empty else None
+    if alert is None:
         return None
-    view = breakers.state_of(breaker.name)
-    if view.position is breakers.Position.OPEN:
-        error, wait = f"The channel failed before: {view.last_error}", timedelta(seconds=max(view.retry_after, 1))
-        return Verdict(AttemptOutcome.HELD, at=timezone.now(), error=error, wait=wait)
-    until = time.monotonic() + BUSY_PATIENCE.total_seconds()
-    while True:
-        running, slow = Delivery.objects.load_of_channel(channel.pk, lease=_lease_of(channel))
-        if not slow and running <= MOST_AT_ONCE:  # our own claim among them
-            return None
-        if slow or time.monotonic() > until:
-            wait = backoff(1, base=SLOW_PAUSE)
-            return Verdict(AttemptOutcome.HELD, at=timezone.now(), error="The channel is slow; one by one", wait=wait)
-        time.sleep(BUSY_LOOK.total_seconds())
-
-
-def _fix_body(claim: Claim, *, channel: Channel) -> bool:
-    """Build and keep the bytes, unless an earlier attempt did; False where the claim was lost."""
-    delivery = claim.delivery
-    if delivery.body is None:
-        if not close_digest(delivery):
-            return False
-        transport = transport_of(channel.kind)
-        notice = notice_of(delivery, channel=channel, with_picture=transport.wants_picture)
-        delivery.body = transport.compose(notice, key=delivery.idempotency_key, config=channel.config)
-    lease = _lease_of(channel)
-    return Delivery.objects.begin(delivery.pk, token=claim.token, lease=lease, body=bytes(delivery.body))
-
-
-def _lease_of(channel: Channel) -> timedelta:
-    return SEND_LEASES.get(channel.kind, DELIVER_LEASE)
-
-
-def _judge(made: Attempt, *, number: int, recovered: bool) -> Verdict:
-    outcome, error, wait = AttemptOutcome.RETRY, made.text, timedelta(0)
-    if made.accepted:
-        outcome = AttemptOutcome.DELIVERED
-    elif made.permanent:
-        outcome = AttemptOutcome.FAILED
-    elif number >= settings.DELIVERY_MAX_ATTEMPTS:
-        outcome, error = AttemptOutcome.FAILED, f"{made.text} (gave up after {number} attempts)"
-    else:
-        # Never before the receiver's own time, and never sooner than our own pauses either.
-        asked = min(made.retry_after or timedelta(0), LONGEST_WAIT)
-        wait = max(backoff(number, base=settings.DELIVERY_RETRY_BASE), asked)
-    return Verdict(
-        outcome,
-        at=made.at,
-        error=error,
-        status_code=made.status_code,
-        duration=made.duration,
-        wait=wait,
-        gone=made.gone,
-        recovered=recovered and made.accepted,
-    )
-
-
-def _failed_here(error: str) -> Verdict:
-    return Verdict(AttemptOutcome.FAILED, at=timezone.now(), error=error)
-
-
-def _move_on(claim: Claim, verdict: Verdict) -> bool:
-    """Put the delivery into its next state; False where the claim was lost."""
-    delivery_id, token = claim.delivery.pk, claim.token
-    match verdict.outcome:
-        case AttemptOutcome.DELIVERED:
-            return Delivery.objects.finish(
-                delivery_id, token=token, state=DeliveryState.DELIVERED, delivered_at=timezone.now()
-            )
-        case AttemptOutcome.FAILED:
-            return Delivery.objects.finish(delivery_id, token=token, state=DeliveryState.FAILED, gathering=False)
-        case AttemptOutcome.HELD:
-            return Delivery.objects.hold(delivery_id, token=token, wait=verdict.wait)
-        case AttemptOutcome.RETRY:
-            return Delivery.objects.postpone(delivery_id, token=token, wait=verdict.wait, state=DeliveryState.PENDING)
-
-
-def skip(claim: Claim, *, reason: str) -> ChannelOutcome | None:
-    """Let a claimed delivery go, since nobody needs it any more; None where the claim was lost."""
-    if not Delivery.objects.set_aside(claim.delivery.pk, token=claim.token, state=DeliveryState.SKIPPED):
+    snoozed_for = (alert.snoozed_until or timezone.now()) - timezone.now()
+    reason = ""
+    if alert.status == AlertStatus.DISMISSED:
+        reason = "The alert was dismissed"
+    elif delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
+        reason = "The alert was acknowledged before it escalated"
+    elif snoozed_for <= timedelta(0):
         return None
-    return _outcome_of(claim.delivery, DeliveryState.SKIPPED, error=reason)
-
-
-def park(claim: Claim, *, channel: Channel) -> ChannelOutcome | None:
-    """Let a claimed delivery wait for its channel to be switched on; None where the claim was lost."""
-    delivery = claim.delivery
+    rows = Delivery.objects
     with transaction.atomic():
-        # Whoever switches it on wakes what is parked: it must not happen between our look and our parking.
-        current = Channel.objects.get_locked(channel.pk)
-        if current is None or current.enabled:
-            if not Delivery.objects.hold(delivery.pk, token=claim.token, wait=timedelta(0)):
-                return None
-            return _outcome_of(delivery, AttemptOutcome.HELD, error="The channel was switched on just now")
-        if not Delivery.objects.set_aside(delivery.pk, token=claim.token, state=DeliveryState.PARKED):
-            return None
-    return _outcome_of(delivery, DeliveryState.PARKED, error="The channel is off")
+        if reason:
+            is_ours = rows.set_aside(delivery.pk, token=token, state=DeliveryState.SKIPPED, reason=reason, body=None)
+        else:
+            is_ours = rows.hold(delivery.pk, token=token, wait=snoozed_for)
+        if is_ours:
+            rows.hand_on([delivery.pk])
+    if reason:
+        return _outcome_of(delivery, DeliveryState.SKIPPED, error=reason)
+    return _outcome_of(delivery, AttemptOutcome.HELD, error="The alert is snoozed", wait=snoozed_for)
 
 
-def _outcome_of(delivery: Delivery, outcome: DeliveryState | AttemptOutcome, *, error: str) -> ChannelOutcome:
+def _send_each(
+    deliveries: Sequence[Delivery], *, place: Place, breaker: BreakerView | None = None
+) -> dict[int, ChannelOutcome]:
+    """Send one after the other while it goes well and quickly; the rest waits as before."""
+    outcomes: dict[int, ChannelOutcome] = {}
+    waiting = list(deliveries)
+    try:
+        goes_well = True
+        while waiting and goes_well:
+            delivery = waiting.pop(0)
+            place.begin()
+            try:
+                verdict = attempt(delivery, breaker=breaker)
+            except CircuitBreakerOpenError as error:
+                waiting.append(delivery)
+                outcomes[delivery.pk] = _outcome_of(delivery, AttemptOutcome.HELD, error=error.message)
+                break
+            outcome = None if verdict is None else record(delivery, verdict)
+            if outcome is None:
+                logger.warning("lease_lost", step=Step.DELIVER.value, delivery=delivery.pk)
+            else:
+                outcomes[delivery.pk] = outcome
+            goes_well = place.end(well=verdict is None or verdict.outcome is not AttemptOutcome.RETRY)
+    finally:
+        # Not the one at which something unforeseen happened: its attempt counts, or it would be tried for ever.
+        Delivery.objects.give_back(waiting)
+    return outcomes
+
+
+def _hold_back(delivery: Delivery, *, error: str, seconds: float) -> ChannelOutcome:
+    """Let all that is due of a channel wait until its breaker lets a probe pass."""
+    wait = timedelta(seconds=max(seconds, 1))
+    assert delivery.channel_id is not None
+    Delivery.objects.hold_due(delivery.channel_id, wait=wait, error=f"The channel failed before: {error}")
+    return _outcome_of(delivery, AttemptOutcome.HELD, error=f"The channel failed before: {error}", wait=wait)
+
+
+def _outcome_of(
+    delivery: Delivery, outcome: DeliveryState | AttemptOutcome, *, error: str, wait: timedelta | None = None
+) -> ChannelOutcome:
     return ChannelOutcome(
         channel_id=delivery.channel_id,
         channel=delivery.channel_name,
         outcome=outcome.value,
         delivery_id=delivery.pk,
         error=error,
+        retry_in_seconds=None if wait is None else wait.total_seconds(),
     )
-
-
-def _bury(delivery: Delivery, *, error: str) -> None:
-    bury(
-        Step.DELIVER,
-        delivery.pk,
-        error=error,
-        attempts=delivery.attempts,
-        payload={
-            "delivery": delivery.pk,
-            "alert": delivery.alert_id,
-            "channel": delivery.channel_name,
-            "idempotency_key": delivery.idempotency_key,
-        },
-    )
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)

@@ -1,34 +1,40 @@
 """What a channel with a limit may send now; the rest waits for one digest at the end of the period.
 
-Each attempt takes a place of the channel's period. Where none is left, the delivery joins the digest that the
-channel gathers. All of it happens under the lock of the channel's `ChannelPace`, so that a digest that begins to
-be sent takes nothing more. A digest and a critical alert pass, and count.
+Each attempt takes a place of the channel's period. Where none is left, what was never attempted joins the digest that
+the channel gathers; what was has a message of its own, which may have arrived, and waits for the next period. All of
+it happens under the lock of the channel's `ChannelPace`, so that a digest that begins to be sent takes nothing more.
+A digest, a notice and a critical alert pass, and count.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from alerts.choices import DeliveryPurpose, DeliveryState, Severity
 from alerts.models import Channel, ChannelPace, Delivery
 from alerts.services.outbox import new_key
 
 
-def may_send(delivery: Delivery, *, channel: Channel) -> bool | None:
-    """Take a place for a claimed delivery; False where it was gathered instead, None where the claim was lost."""
+def pass_limit(deliveries: Sequence[Delivery], *, channel: Channel) -> list[Delivery]:
+    """Give those of these claimed deliveries that may be sent now; the others have the state that they are in."""
     if channel.max_messages is None:
-        return True
-    token, period = delivery.claim_token, timedelta(seconds=channel.period_seconds)
-    assert token is not None
-    passes = delivery.purpose != DeliveryPurpose.ALERT or delivery.severity == Severity.CRITICAL
+        return list(deliveries)
+    period = timedelta(seconds=channel.period_seconds)
+    going: list[Delivery] = []
+    over: list[Delivery] = []
     with transaction.atomic():
-        if ChannelPace.objects.take(channel.pk, limit=channel.max_messages, period=period, force=passes):
-            return True
-        digest = Delivery.objects.gathering_of(channel.pk) or _open_digest(channel, period=period)
-        if not Delivery.objects.gather([delivery.pk], into=digest.pk, token=token):
-            transaction.set_rollback(True)
-            return None
-    return False
+        for delivery in deliveries:
+            # Once the period is full, each further look would only ask the same again.
+            passes = _passes(delivery)
+            is_free = (passes or not over) and ChannelPace.objects.take(
+                channel.pk, limit=channel.max_messages, period=period, force=passes
+            )
+            (going if is_free else over).append(delivery)
+        if over:
+            _let_wait(over, channel=channel, period=period)
+    return going
 
 
 def close_digest(delivery: Delivery) -> bool:
@@ -51,9 +57,25 @@ def let_go(delivery: Delivery) -> bool:
         )
 
 
-def _open_digest(channel: Channel, *, period: timedelta) -> Delivery:
+def _passes(delivery: Delivery) -> bool:
+    return delivery.purpose != DeliveryPurpose.ALERT or delivery.severity == Severity.CRITICAL
+
+
+def _let_wait(over: Sequence[Delivery], *, channel: Channel, period: timedelta) -> None:
+    """Gather what is over the limit, and all else that is due; the caller's look locked the channel's pace."""
     pace = ChannelPace.objects.hold(channel.pk)
     assert pace is not None
-    return Delivery.objects.open_digest(
-        channel_id=channel.pk, channel_name=channel.name, key=new_key(), due_at=pace.started_at + period
-    )
+    ends_at = pace.started_at + period
+    fresh = [delivery for delivery in over if delivery.body is None]
+    for delivery in over:
+        delivery.state = DeliveryState.DIGESTED if delivery.body is None else DeliveryState.PENDING
+        if delivery.body is not None:
+            assert delivery.claim_token is not None
+            wait = max(ends_at - timezone.now(), timedelta(0))
+            Delivery.objects.hold(delivery.pk, token=delivery.claim_token, wait=wait)
+    if fresh:
+        digest = Delivery.objects.gathering_of(channel.pk) or Delivery.objects.open_digest(
+            channel_id=channel.pk, channel_name=channel.name, key=new_key(), due_at=ends_at
+        )
+        Delivery.objects.gather(fresh, into=digest.pk)
+        Delivery.objects.gather_due(channel.pk, into=digest.pk)

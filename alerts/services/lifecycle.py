@@ -1,4 +1,4 @@
-"""What becomes of an alert: delivered, acknowledged, dismissed; each step one conditional statement."""
+"""What people make of an alert: acknowledged, dismissed, snoozed; each step one conditional statement."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -79,11 +79,6 @@ def act_on_alerts(
             error = refusal
         outcomes.append(ActOutcome(alert_id, error))
     return outcomes
-
-
-def mark_delivered(*alert_ids: int) -> int:
-    """Note that at least one channel accepted these alerts; gives how many of them were pending."""
-    return Alert.objects.mark_all_delivered(alert_ids)
 
 
 def _settle(alert_id: int, *, done: bool, step: str, version: int | None) -> Alert:

@@ -34,7 +34,7 @@ def notice_of(delivery: Delivery, *, channel: Channel, with_picture: bool) -> No
         picture=event_picture(event, annotated=True) if with_picture and event is not None else None,
         zone=channel.timezone,
         places=[] if event is None else [place.name for place in Zone.objects.get_many(event.zones)],
-        also=Delivery.objects.also_told(delivery.pk),
+        also=Delivery.objects.also_told(delivery.pk) if getattr(delivery, "tells_of_more", True) else (),
         step=delivery.step,
         actions=action_links(delivery) if channel.action_links else None,
     )
@@ -47,6 +47,7 @@ def switch_channel_off(channel: Channel, *, reason: str) -> bool:
     """
     if not Channel.objects.switch_off(channel.pk, revision=channel.revision, reason=reason):
         return False
+    Delivery.objects.park_waiting(channel.pk)
     said = {"channel": channel.name, "reason": reason}
     told = [
         Delivery(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from alerts.channels.base import ChannelError, Message, Sent
 from alerts.channels.registry import transport_of
 from alerts.models import Channel
-from siteadmin.core.breaker import CircuitBreaker, GuardedCall
+from siteadmin.core.breaker import BreakerView, CircuitBreaker, GuardedCall
 from siteadmin.core.clean import clean_text
 
 
@@ -27,6 +27,8 @@ class Attempt:
     permanent: bool = False
     gone: bool = False
     retry_after: timedelta | None = None
+    ends_outage: bool = False
+    """Whether it is the first to be accepted after the breaker had opened."""
 
 
 def breaker_of(channel: Channel) -> CircuitBreaker | None:
@@ -41,14 +43,31 @@ def signing_secrets(channel: Channel) -> tuple[str, ...]:
     return tuple(filter(None, (channel.secret, channel.old_secret if still else "")))
 
 
-def send_message(channel: Channel, message: Message, *, breaker: CircuitBreaker | None = None) -> Attempt:
-    """Send once and say what came of it; CircuitBreakerOpenError where the breaker does not let it pass."""
+def send_message(
+    channel: Channel, message: Message, *, breaker: CircuitBreaker | None = None, seen: BreakerView | None = None
+) -> Attempt:
+    """Send once and say what came of it; CircuitBreakerOpenError where the breaker does not let it pass.
+
+    `seen`: how the breaker stood just now, where the caller knows.
+    """
     at, started = timezone.now(), time.monotonic()
-    answer = _send(channel, message, breaker=breaker)
+    call = GuardedCall()
+    answer: Sent | ChannelError
+    try:
+        with contextlib.nullcontext(call) if breaker is None else breaker.guard(seen=seen) as call:
+            answer = _send(channel, message, call=call)
+    except ChannelError as error:
+        answer = error
     duration = timedelta(seconds=time.monotonic() - started)
     if isinstance(answer, Sent):
-        note = clean_text(answer.note)
-        return Attempt(at=at, duration=duration, accepted=True, status_code=answer.status_code, text=note)
+        return Attempt(
+            at=at,
+            duration=duration,
+            accepted=True,
+            status_code=answer.status_code,
+            text=clean_text(answer.note),
+            ends_outage=call.is_probe,
+        )
     return Attempt(
         at=at,
         duration=duration,
@@ -61,17 +80,13 @@ def send_message(channel: Channel, message: Message, *, breaker: CircuitBreaker 
     )
 
 
-def _send(channel: Channel, message: Message, *, breaker: CircuitBreaker | None) -> Sent | ChannelError:
-    guard = breaker.guard() if breaker is not None else contextlib.nullcontext(GuardedCall())
+def _send(channel: Channel, message: Message, *, call: GuardedCall) -> Sent | ChannelError:
+    """Send, and tell the breaker of what speaks against the target; what was refused on our side proves nothing."""
     try:
-        with guard as call:
-            try:
-                return transport_of(channel.kind).send(message, config=channel.config, secrets=signing_secrets(channel))
-            except ChannelError as error:
-                if error.permanent and error.status_code is None:
-                    raise  # refused on our side, which proves nothing about the target
-                if not error.permanent:
-                    call.failed(str(error))
-                return error
+        return transport_of(channel.kind).send(message, config=channel.config, secrets=signing_secrets(channel))
     except ChannelError as error:
+        if error.permanent and error.status_code is None:
+            raise
+        if not error.permanent:
+            call.failed(str(error))
         return error

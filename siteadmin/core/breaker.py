@@ -4,8 +4,8 @@ closed: calls pass; `threshold` failures in a row open it.
 open: calls are held back until the cool-off ends.
 half-open: one probe among all workers passes; its success closes the breaker, its failure opens it for longer.
 
-Every transition is one conditional statement, and the clock is the database's. A call costs one read, and a
-success writes only where there were failures.
+Every transition is one conditional statement, and the clock is the database's. A call costs one read; a success
+writes only where there were failures when the call began.
 """
 
 import contextlib
@@ -89,9 +89,13 @@ class CircuitBreaker:
             return operation()
 
     @contextlib.contextmanager
-    def guard(self) -> Iterator[GuardedCall]:
-        """Let the block run if the breaker lets it pass; CircuitBreakerOpenError where it does not."""
-        probe = self._enter()
+    def guard(self, *, seen: BreakerView | None = None) -> Iterator[GuardedCall]:
+        """Let the block run if the breaker lets it pass; CircuitBreakerOpenError where it does not.
+
+        `seen`: how it stood just now, which saves a caller of several calls in a row the look before each.
+        """
+        seen = seen or state_of(self.name)
+        probe = self._enter(seen)
         call = GuardedCall(is_probe=probe is not None)
         try:
             yield call
@@ -106,12 +110,11 @@ class CircuitBreaker:
             self._record_failure(call.error, probe=probe)
         elif probe is not None:
             BreakerState.objects.close_after_probe(self.name, probe=probe)
-        else:
+        elif seen.failures:
             BreakerState.objects.forget_failures(self.name)
 
-    def _enter(self) -> datetime | None:
+    def _enter(self, view: BreakerView) -> datetime | None:
         """Give None for an ordinary call, or the end of the lease for a probe."""
-        view = state_of(self.name)
         if view.position is Position.CLOSED:
             return None
         if view.position is Position.HALF_OPEN:

@@ -8,7 +8,7 @@ The row is the truth and the broker's message only a hint:
 3. It does its work outside any transaction and finishes by `WHERE claim_token = mine`; a worker that lost its
    lease meanwhile updates no row and so records nothing.
 4. A worker that dies leaves the row due again at the end of the lease; the sweeper asks for every row that is
-   overdue (`core.sweeper`).
+   overdue (`core.sweeper`), without grace for one whose lease ended, as no message is under way for it.
 """
 
 import uuid
@@ -34,6 +34,11 @@ RESWEEP_AFTER = timedelta(seconds=20)
 def database_now(*, plus: timedelta = timedelta(0)) -> Combinable:
     """The database's own clock at the start of the statement's transaction, plus a span; workers' clocks may differ."""
     return Now() + plus
+
+
+def sweep_when_due(wait: timedelta) -> Combinable:
+    """Give what `swept_at` says of a row that is due after `wait` and has no message under way."""
+    return database_now(plus=wait - RESWEEP_AFTER)
 
 
 class Claimable(models.Model):
@@ -69,7 +74,7 @@ class ClaimableRepository(Repository[C]):
                 claim_token=token,
                 due_at=database_now(plus=lease),
                 attempts=F("attempts") + 1,
-                swept_at=None,
+                swept_at=sweep_when_due(lease),
                 **fields,
             )
         )
@@ -89,24 +94,23 @@ class ClaimableRepository(Repository[C]):
             row_id,
             token=token,
             due_at=database_now(plus=wait),
-            swept_at=database_now(plus=wait - RESWEEP_AFTER),
+            swept_at=sweep_when_due(wait),
             **fields,
+        )
+
+    def overdue(self) -> models.QuerySet[C]:
+        """Give the rows that have been due for too long."""
+        is_lost = Q(swept_at=None, due_at__lte=database_now(plus=-SWEEP_GRACE))
+        return self.get_queryset().filter(
+            is_lost | Q(swept_at__lte=database_now(plus=-RESWEEP_AFTER)), due_at__lte=Now()
         )
 
     def sweep(self, *, limit: int) -> Sequence[int]:
         """Give the ids of up to `limit` rows that have been due for too long, each to one sweeper only."""
         with transaction.atomic(using=self.db):
-            overdue = (
-                self.get_queryset()
-                .filter(due_at__lte=Now())
-                .filter(
-                    Q(swept_at=None, due_at__lte=database_now(plus=-SWEEP_GRACE))
-                    | Q(swept_at__lte=database_now(plus=-RESWEEP_AFTER))
-                )
-                .order_by("due_at", "pk")
-                .select_for_update(skip_locked=True, of=("self",), no_key=True)
-            )
-            ids = list(overdue.values_list("pk", flat=True)[:limit])
+            overdue = self.overdue().order_by("due_at", "pk")
+            locked = overdue.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            ids = list(locked.values_list("pk", flat=True)[:limit])
             self.get_queryset().filter(pk__in=ids).update(swept_at=Now())
         return ids
 

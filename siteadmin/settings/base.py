@@ -138,6 +138,7 @@ DETECTION_CONFIDENCE_THRESHOLD = env.number("DETECTION_CONFIDENCE_THRESHOLD", de
 RETENTION_DAYS = env.integer("RETENTION_DAYS", default=30, maximum=36_500)
 DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, minimum=0.01, maximum=3600)
 DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
+WEBHOOK_TIMEOUT = env.seconds("WEBHOOK_TIMEOUT_SECONDS", default=15, minimum=0.1, maximum=30)  # the standard's advice
 OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 DETECTOR = env.text("DETECTOR", "opencv")
 DETECTOR_URL = env.url("DETECTOR_URL", default="", schemes=("http", "https"))

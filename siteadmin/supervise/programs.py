@@ -44,7 +44,8 @@ def programs_of(site: Site) -> list[Program]:
     embedded = [python, "-m", "siteadmin.embedded"]
     manage = [python, "manage.py"]
     celery = [python, "-m", "celery", "--quiet", "--skip-checks", "-A", "siteadmin"]  # prepare.py has checked
-    worker = [*celery, "worker", "--loglevel=INFO"]
+    # Workers have nothing to say to each other, and asking around would hold up each start for a second.
+    worker = [*celery, "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
     # Slow services have a worker of their own; without any, what still waits for one is only put away.
     own_queues = "admit,detect" if site.asks_services else "admit,detect,enrich,analyze"
     table = [
@@ -61,10 +62,15 @@ def programs_of(site: Site) -> list[Program]:
         Program(
             name="notifier",
             command=[
-                *worker, "-Q", "evaluate,evaluate_camera,deliver,escalate,export,celery", "--pool=threads",
-                "--concurrency=16",
+                *worker, "-Q", "evaluate,evaluate_camera,escalate,export,celery", "--pool=threads", "--concurrency=8",
                 "-n", "notifier@%h",
             ],
+            stop_seconds=WORKER_STOP_SECONDS,
+        ),
+        # Apart from the judging, which no receiver may hold up; threads, as a channel has lanes for these.
+        Program(
+            name="sender",
+            command=[*worker, "-Q", "deliver", "--pool=threads", "--concurrency=16", "-n", "sender@%h"],
             stop_seconds=WORKER_STOP_SECONDS,
         ),
         Program(name="beat", command=[*celery, "beat", *_beat_options(site)]),

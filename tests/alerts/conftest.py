@@ -20,7 +20,12 @@ from tests.fakes.smtp_server import SmtpServer
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, int]]:
     """Give the steps asked for, in order, instead of a broker."""
     steps: list[tuple[Step, int]] = []
-    monkeypatch.setattr(pipeline, "send", lambda step, subject_id: steps.append((step, subject_id)))
+
+    def send(step: Step, subject_id: int) -> bool:
+        steps.append((step, subject_id))
+        return True
+
+    monkeypatch.setattr(pipeline, "send", send)
     return steps
 
 

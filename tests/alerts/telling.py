@@ -6,7 +6,7 @@ from typing import Any
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome
 from alerts.services.channels import create_channel
-from alerts.services.delivery import deliver
+from alerts.services.delivery import claim_deliveries, deliver
 from siteadmin.core.models import DeadLetter
 from tests.factories import DeliveryFactory
 from tests.fakes.http_server import HttpServer
@@ -30,6 +30,11 @@ def deliver_now(delivery: Delivery) -> ChannelOutcome:
     [outcome] = deliver(delivery.pk).outcomes
     delivery.refresh_from_db()
     return outcome
+
+
+def claim(delivery: Delivery) -> Delivery | None:
+    """Take a delivery as a worker does that is about to send it."""
+    return next(iter(claim_deliveries(delivery.pk, channel=Channel.objects.get_by_id(delivery.channel_id))), None)
 
 
 def waits(delivery: Delivery, *, at_least: float, at_most: float) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from alerts.models import Alert
-from alerts.services.lifecycle import acknowledge_alert, dismiss_alert, mark_delivered
+from alerts.services.lifecycle import acknowledge_alert, dismiss_alert
 from siteadmin.core.exceptions import AlertNotFoundError, InvalidStateTransitionError, VersionConflictError
 from tests.alerts.connections import run_apart
 from tests.factories import AlertFactory, DeliveryFactory, UserFactory
@@ -94,26 +94,6 @@ def test_a_stale_version_is_a_conflict_of_versions(act: Callable[..., Alert]) ->
 def test_an_alert_that_does_not_exist_is_not_found(act: Callable[..., Alert]) -> None:
     with pytest.raises(AlertNotFoundError):
         act(12345, by=UserFactory())
-
-
-def test_the_first_delivery_makes_a_pending_alert_delivered() -> None:
-    alert = AlertFactory()
-
-    assert mark_delivered(alert.pk)
-    assert not mark_delivered(alert.pk)
-
-    alert.refresh_from_db()
-    assert (alert.status, alert.version) == ("delivered", 1)
-    assert alert.delivered_at is not None
-
-
-def test_a_delivery_takes_no_acknowledgement_back() -> None:
-    alert = AlertFactory(status="acknowledged")
-
-    assert not mark_delivered(alert.pk)
-
-    alert.refresh_from_db()
-    assert (alert.status, alert.delivered_at) == ("acknowledged", None)
 
 
 @pytest.mark.django_db(transaction=True)

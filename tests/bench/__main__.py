@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.bench.delivery import deliveries_to_loopback
 from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_keys, workers_on_one_key
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
 from tests.bench.stream import idle_listeners
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "evaluation, 8 workers on one key": workers_on_one_key,
     "evaluation, 8 workers on 1,000 keys": workers_on_many_keys,
     "stream, idle listeners": idle_listeners,
+    "delivery, webhooks to loopback": deliveries_to_loopback,
     "picture to webhook, instant detector": picture_to_webhook_instant,
     "picture to webhook, built-in detector": picture_to_webhook_opencv,
 }
