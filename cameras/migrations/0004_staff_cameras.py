@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('cameras', '0002_tell_listeners'),
+        ('cameras', '0003_snapshot_urgency'),
     ]
 
     operations = [
