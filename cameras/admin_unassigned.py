@@ -95,7 +95,9 @@ class UnassignedUploadAdmin(ReadOnlyAdmin):
     def sender(self, upload: UnassignedUpload) -> str:
         """Tell what the path says of the camera."""
         told = {"serial": upload.serial, "MAC": upload.mac, "address": upload.ip, "named": upload.alias}
+        channel = services.channel_of(upload)
         parts = [upload.maker, *(f"{name} {value}" for name, value in told.items() if value)]
+        parts += [] if channel is None else [f"channel {channel}"]
         return ", ".join(part for part in parts if part) or "–"
 
     @admin.display(description="Whose it is")

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cameras.models import Camera, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
+from cameras.services import channel_of
 from siteadmin.core.filters import parse_instant
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 
@@ -145,7 +146,9 @@ class FtpPasswordSerializer(StrictSerializer):
 
 
 class UnassignedUploadSerializer(StrictModelSerializer[UnassignedUpload]):
-    """An upload that waits for a camera; `maker` to `alias` are guessed from its path."""
+    """An upload that waits for a camera; `maker` to `channel` are guessed from its path."""
+
+    channel = serializers.SerializerMethodField()
 
     class Meta:
         model = UnassignedUpload
@@ -164,9 +167,14 @@ class UnassignedUploadSerializer(StrictModelSerializer[UnassignedUpload]):
             "mac",
             "ip",
             "alias",
+            "channel",
             "received_at",
         )
         read_only_fields = fields
+
+    def get_channel(self, upload: UnassignedUpload) -> int | None:
+        """Give the recorder's channel."""
+        return channel_of(upload)
 
 
 class NewCameraSerializer(StrictModelSerializer[Camera]):

@@ -14,7 +14,7 @@ from cameras.services.ftp import make_ftp_password, remove_ftp_password
 from cameras.services.intake import accept_picture, accept_upload, parts_below_root
 from cameras.services.limits import create_detection_limit, delete_detection_limit, update_detection_limit
 from cameras.services.staff import limit_staff
-from cameras.services.unassigned import admit_upload, assign_folder, discard_upload, release_waiting
+from cameras.services.unassigned import admit_upload, assign_folder, channel_of, discard_upload, release_waiting
 from cameras.services.zones import create_mask, create_zone, delete_mask, delete_zone, update_mask, update_zone
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "accept_upload",
     "admit_upload",
     "assign_folder",
+    "channel_of",
     "create_camera",
     "create_detection_limit",
     "create_mask",

@@ -11,6 +11,7 @@ import structlog
 from django.db import transaction
 
 from cameras.folders import slugify_folder
+from cameras.ingest.names import read_name
 from cameras.models import Camera, CameraFolder, UnassignedUpload
 from cameras.results import AdmitResult, IntakeOutcome, ReleaseResult
 from cameras.services.cameras import create_camera, find_camera
@@ -94,6 +95,11 @@ def admit_upload(upload_id: int) -> AdmitResult:
     if UnassignedUpload.objects.remove_claimed(upload_id, token=token):
         media.delete(upload.file)
     return AdmitResult(outcome=result.outcome, snapshot_id=result.snapshot_id, camera_id=camera.pk)
+
+
+def channel_of(upload: UnassignedUpload) -> int | None:
+    """Give the recorder's channel that an upload's path names, or None."""
+    return read_name(f"{upload.folder}/{upload.name}").channel
 
 
 def discard_upload(upload: UnassignedUpload) -> None:

@@ -46,6 +46,17 @@ def test_active_and_passive_mode_both_work(ftp: ftplib.FTP, home: Path, is_passi
     assert stored(home) == {"a.jpg": PICTURE}
 
 
+def test_passive_connections_keep_to_the_ports_and_the_address_of_the_settings(
+    ftp_password: str, settings: Any
+) -> None:
+    settings.FTP_PASSIVE_PORTS, settings.FTP_MASQUERADE_ADDRESS = [50217, 50218, 50219], "192.0.2.7"
+    with serving() as server:
+        client = log_in(server, "gate", ftp_password)
+        host, port = ftplib.parse227(client.sendcmd("PASV"))  # noqa: S321 - cameras speak it
+        client.close()
+    assert (host, port in settings.FTP_PASSIVE_PORTS) == ("192.0.2.7", True)
+
+
 def test_ascii_mode_spoils_nothing(ftp: ftplib.FTP, home: Path) -> None:
     data = PICTURE + b"\r\n\n\r" * 100
     ftp.voidcmd("TYPE A")

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 
 FOSCAM = "FI9800P_00123E45E060/snap/MDAlarm_20260314-215800.jpg"
 FOLDER = "FI9800P_00123E45E060"
+UPLOADS = "/admin/cameras/unassignedupload/"
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,15 @@ def test_upload_of_an_unknown_folder_waits_with_its_picture_and_guessed_camera(r
         assert file.read() == data
     assert not path.exists()
     assert Camera.objects.count() == Snapshot.objects.count() == 0
+
+
+def test_recorders_channel_is_told(root: Path, admin: Client, key_client: Any) -> None:
+    accept_upload(drop(root, "DVR/192.168.1.64_02_20260314215803250_MOTION_DETECTION.jpg"))
+
+    (row,) = key_client("operator").get("/api/unassigned-uploads").json()["results"]
+
+    assert (row["maker"], row["ip"], row["channel"]) == ("Hikvision", "192.168.1.64", 2)
+    assert "Hikvision, address 192.168.1.64, channel 2" in admin.get(UPLOADS).content.decode()
 
 
 def test_same_upload_waits_once(root: Path) -> None:
@@ -295,9 +305,9 @@ def test_one_click_lets_all_of_the_folder_through(
     accept_upload(drop(root, FOSCAM, seed=1))
     accept_upload(drop(root, FOSCAM.replace("215800", "215803"), seed=2))
     upload = UnassignedUpload.objects.get_all()[0]
-    button = f"/admin/cameras/unassignedupload/{upload.pk}/assign/"
-    assert f'formaction="{button}"' in admin.get("/admin/cameras/unassignedupload/").content.decode()
-    assert f'action="{button}"' in admin.get(f"/admin/cameras/unassignedupload/{upload.pk}/change/").content.decode()
+    button = f"{UPLOADS}{upload.pk}/assign/"
+    assert f'formaction="{button}"' in admin.get(UPLOADS).content.decode()
+    assert f'action="{button}"' in admin.get(f"{UPLOADS}{upload.pk}/change/").content.decode()
 
     page = admin.post(button, pressed, follow=True)
     admit_all()
@@ -310,7 +320,7 @@ def test_one_click_lets_all_of_the_folder_through(
 
 def test_button_takes_a_post_of_somebody_who_may_and_a_camera_that_is_there(root: Path, admin: Client) -> None:
     accept_upload(drop(root, FOSCAM))
-    button = f"/admin/cameras/unassignedupload/{only().pk}/assign/"
+    button = f"{UPLOADS}{only().pk}/assign/"
 
     assert admin.get(button).status_code == 405
     assert "Choose the camera first" in admin.post(button, {"assign": ""}, follow=True).content.decode()
@@ -332,11 +342,11 @@ def test_action_takes_many_at_once(root: Path, admin: Client, action: str, camer
     CameraFactory(id="gate", folder_path="gate")
     accept_upload(drop(root, FOSCAM, seed=1))
     accept_upload(drop(root, FOSCAM.replace("215800", "215803"), seed=2))
-    page = admin.get("/admin/cameras/unassignedupload/").content.decode()
+    page = admin.get(UPLOADS).content.decode()
     assert FOLDER in page and "/image" in page
 
     chosen = {"action": action, "_selected_action": [UnassignedUpload.objects.get_all()[0].pk], "camera": camera}
-    admin.post("/admin/cameras/unassignedupload/", chosen)
+    admin.post(UPLOADS, chosen)
     admit_all()
 
     assert {snapshot.camera_id for snapshot in Snapshot.objects.get_all()} == {expected}
@@ -345,5 +355,5 @@ def test_action_takes_many_at_once(root: Path, admin: Client, action: str, camer
 
 def test_page_of_one_opens_and_the_dashboard_counts_them(root: Path, admin: Client) -> None:
     accept_upload(drop(root, FOSCAM))
-    assert admin.get(f"/admin/cameras/unassignedupload/{only().pk}/change/").status_code == 200
+    assert admin.get(f"{UPLOADS}{only().pk}/change/").status_code == 200
     assert "Uploads without a camera" in admin.get("/").content.decode()
