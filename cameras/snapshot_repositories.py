@@ -143,21 +143,20 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
             )
         )
 
-    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> tuple[int, list[str]]:
-        """Delete up to `limit` of a camera's snapshots that came before then; gives their number and their files.
+    def remove_old(self, camera_id: str, *, before: datetime, unless: Exists, limit: int) -> list[tuple[int, str]]:
+        """Delete up to `limit` of a camera's snapshots that came before then; gives their ids and files.
 
         Those that wait for detection stay, and those of which `unless` is true. Inside the caller's transaction.
         """
         old = self.filter(~unless, camera_id=camera_id, received_at__lt=before).exclude(state__in=WAITING_STATES)
         locked = old.order_by("received_at").select_for_update(skip_locked=True, of=("self",))
-        rows = list(locked.values_list("pk", "file", "frames")[:limit])
-        self.filter(pk__in=[pk for pk, _, _ in rows]).delete()
-        return len(rows), [name for _, file, frames in rows for name in (file, *frames.values())]
+        rows = list(locked.values_list("pk", "file")[:limit])
+        self.filter(pk__in=[pk for pk, _ in rows]).delete()
+        return rows
 
-    def files_of(self, camera_ids: Iterable[str]) -> list[str]:
-        """Give the names of the files of these cameras' snapshots."""
-        rows = self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("file", "frames")
-        return [name for file, frames in rows for name in (file, *frames.values())]
+    def files_of(self, camera_ids: Iterable[str]) -> list[tuple[int, str]]:
+        """Give the ids and files of these cameras' snapshots."""
+        return list(self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("pk", "file"))
 
     def hold_file(self, name: str) -> str:
         """Keep this stored file from being removed until the transaction ends; gives its name."""

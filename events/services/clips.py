@@ -77,8 +77,14 @@ def _with_offset(one: FoundObject, offset: float) -> FoundObject:
     return dataclasses.replace(one, attributes={**one.attributes, OFFSET: offset})
 
 
+def frames_folder(snapshot_id: int) -> str:
+    """Give the folder of a clip's frames.
+
+    It is the snapshot's own: all in it goes with the snapshot, what a failed try left too, without a look at others.
+    """
+    return f"{FRAMES_ROOT_NAME}/{snapshot_id}"
+
+
 def _store(frame: Frame, snapshot: Snapshot) -> str:
-    # A folder of the snapshot's own, so that its frames can be deleted with it without a look at others.
-    prefix = f"{FRAMES_ROOT_NAME}/{snapshot.pk}"
     sha256 = hashlib.sha256(frame.data).hexdigest()
-    return media.store(BytesIO(frame.data), sha256=sha256, suffix=".jpg", prefix=prefix)
+    return media.store(BytesIO(frame.data), sha256=sha256, suffix=".jpg", prefix=frames_folder(snapshot.pk))

@@ -12,6 +12,7 @@ from cameras.models import Camera, Snapshot
 from events.choices import LONGEST_RETENTION_DAYS, RETENTION_BATCH, RETENTION_RUN
 from events.models import Detection, Event
 from events.results import RetentionResult
+from events.services.clips import frames_folder
 from siteadmin.core import media
 
 logger = structlog.get_logger(__name__)
@@ -31,9 +32,9 @@ def remove_old() -> RetentionResult:
             continue
         before = timezone.now() - timedelta(days=min(days, LONGEST_RETENTION_DAYS))
         while time.monotonic() < until:
-            gone, number, names = _remove_batch(camera.pk, before=before)
-            events, snapshots, files = events + gone, snapshots + number, files + _remove_files(names)
-            if gone < RETENTION_BATCH and number < RETENTION_BATCH:
+            gone, removed = _remove_batch(camera.pk, before=before)
+            events, snapshots, files = events + gone, snapshots + len(removed), files + _remove_files(removed)
+            if gone < RETENTION_BATCH and len(removed) < RETENTION_BATCH:
                 break
     if events or snapshots:
         logger.info("old_removed", events=events, snapshots=snapshots, files=files)
@@ -46,27 +47,32 @@ def remove_cameras(camera_ids: list[str]) -> int:
     For few pictures, as the demo's: all rows go in one transaction.
     """
     with transaction.atomic():
-        names = Snapshot.objects.files_of(camera_ids)
+        removed = Snapshot.objects.files_of(camera_ids)
         for camera_id in camera_ids:
             Camera.objects.delete_by_id(camera_id)
-    return _remove_files(names)
+    return _remove_files(removed)
 
 
-def _remove_batch(camera_id: str, *, before: datetime) -> tuple[int, int, list[str]]:
-    """Remove some events and snapshots; gives the number of each and the names of the snapshots' files."""
+def _remove_batch(camera_id: str, *, before: datetime) -> tuple[int, list[tuple[int, str]]]:
+    """Remove some events and snapshots; gives the number of events, and the snapshots' ids and files."""
     with transaction.atomic():
         events = Event.objects.remove_old(camera_id, before=before, limit=RETENTION_BATCH)
-        snapshots, names = Snapshot.objects.remove_old(
+        removed = Snapshot.objects.remove_old(
             camera_id, before=before, unless=Detection.objects.on_snapshot(), limit=RETENTION_BATCH
         )
-    return events, snapshots, names
+    return events, removed
 
 
-def _remove_files(names: list[str]) -> int:
-    """Remove the files that no snapshot has any more: the same content is one file for all."""
-    wanted = {name for name in names if name}
+def _remove_files(snapshots: list[tuple[int, str]]) -> int:
+    """Remove the files that no snapshot has any more (the same content is one file for all), and each one's frames."""
+    wanted = {name for _, name in snapshots if name}
     unused = wanted - Snapshot.objects.files_in_use(wanted)
     removed = 0
+    for pk, _ in snapshots:
+        try:
+            removed += media.delete_folder(frames_folder(pk))
+        except OSError as error:
+            logger.warning("frames_not_removed", snapshot=pk, error=str(error))
     for name in unused:
         try:
             # Deleted under the lock that intake takes before it relies on a file that is there already.

@@ -111,13 +111,18 @@ def delete(name: str) -> None:
         storages["default"].delete(name)
 
 
-def delete_folder(name: str) -> None:
-    """Delete all files of a folder that holds files alone; one that is not there is as wanted."""
+def delete_folder(folder: str) -> int:
+    """Delete all below a folder of the storage, and it; gives the number of files. One that is gone is as wanted."""
     storage = storages["default"]
-    with contextlib.suppress(FileNotFoundError):
-        for file in storage.listdir(name)[1]:
-            storage.delete(f"{name}/{file}")
-        storage.delete(name)  # where it is a real folder, it is empty now
+    try:
+        folders, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    for name in files:
+        storage.delete(f"{folder}/{name}")
+    number = len(files) + sum(delete_folder(f"{folder}/{name}") for name in folders)
+    storage.delete(folder)  # where it is a real folder, it is empty now
+    return number
 
 
 def stream(

@@ -180,6 +180,7 @@ def body(response) -> bytes:
     return b"".join(response.streaming_content) if response.streaming else response.content
 
 
+@pytest.mark.django_db  # closing an answer looks at this thread's connection, if a test before left one open
 class TestStream:
     def test_gives_the_whole_file(self, ask):
         response = ask()

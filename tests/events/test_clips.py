@@ -17,6 +17,7 @@ from cameras.choices import SnapshotState
 from cameras.models import Snapshot
 from cameras.services import accept_upload
 from events.detectors.base import FoundObject, Picture
+from events.exceptions import DetectorAnswerError
 from events.models import Detection, Event
 from events.results import DetectionOutcomeKind as Kind
 from events.services import clips
@@ -111,6 +112,25 @@ def test_frames_go_with_their_clip(clip: Any, detector: ScriptedDetector) -> Non
 
     assert len(snapshot.frames) == 2
     assert not any(media.exists(name) for name in [snapshot.file, *snapshot.frames.values()])
+
+
+def test_frames_of_a_try_that_failed_go_with_their_clip_too(
+    clip: Any, detector: ScriptedDetector, settings: Any
+) -> None:
+    snapshot = clip(seconds=3)
+
+    def answer(picture: Picture) -> list[FoundObject]:
+        if len(detector.seen) > 1:
+            raise DetectorAnswerError("The detector's answer is no JSON")
+        return [found_person()]
+
+    detector.answer = answer
+    assert detect_snapshot(snapshot.pk).outcome == Kind.FAILED
+    assert list(Path(settings.MEDIA_ROOT).rglob("*.jpg")), "the first frame had been kept"
+
+    remove_cameras([snapshot.camera_id])
+
+    assert not [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
 
 
 def test_one_clip_of_two_cameras_stays_whole_when_one_of_them_goes(clip: Any, detector: ScriptedDetector) -> None:
