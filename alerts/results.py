@@ -90,6 +90,8 @@ class EscalationResult:
     """The step that was taken."""
     stopped: bool = False
     """Whether somebody had acknowledged or dismissed the alert."""
+    held: str = ""
+    """Why the step waits for longer."""
     error: str | None = None
 
 

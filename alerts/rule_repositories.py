@@ -90,8 +90,8 @@ class AlertQuerySet(RepositoryQuerySet["Alert"]):
         return self.select_related("camera")
 
     def for_api(self) -> Self:
-        """Leave out what belongs to a deleted camera."""
-        return self.filter(camera__deleted_at=None)
+        """Leave out what belongs to a deleted camera, and fetch the escalation along."""
+        return self.filter(camera__deleted_at=None).select_related("escalation")
 
 
 _AlertRepository = Repository.from_queryset(AlertQuerySet)

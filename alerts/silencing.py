@@ -68,6 +68,10 @@ class SnoozeFacts:
     begins: datetime
     ends: datetime
 
+    def describe(self) -> str:
+        """Say so, in plain words."""
+        return f"Alert {self.alert_id} is snoozed until {_moment(self.ends)}"
+
 
 @dataclass(slots=True, frozen=True)
 class QuietFacts:
@@ -95,10 +99,11 @@ class Suppressions:
 
     def reason(self, subject: Subject, *, at: datetime) -> str:
         """Give the reason to keep an alert back at this time, "" where there is none."""
+        snooze = self.snooze_of(subject, at=at)
         return (
             late_reason(subject.detections, late_after=self.late_after)
-            or self._silenced(subject, at=at)
-            or self._snoozed(subject, at=at)
+            or self.silence_reason(subject, at=at)
+            or ("" if snooze is None else snooze.describe())
             or self._quiet(subject, at=at)
         )
 
@@ -107,18 +112,22 @@ class Suppressions:
         hours = (one for one in self.quiet.get(channel_id, ()) if one.holds(at=at, severity=severity))
         return next((f"Quiet hours: {one.schedule}" for one in hours), "")
 
-    def _silenced(self, subject: Subject, *, at: datetime) -> str:
+    def silence_reason(self, subject: Subject, *, at: datetime) -> str:
+        """Name the first silence that covers the subject at this time, "" where none does."""
         for silence in self.silences:
             if silence.covers(subject, at=at):
                 comment = f": {silence.comment}" if silence.comment else ""
                 return f"Silenced until {_moment(silence.ends)}{comment}"
         return ""
 
-    def _snoozed(self, subject: Subject, *, at: datetime) -> str:
-        for snooze in self.snoozes.get(subject.dedup_key, ()):
-            if snooze.begins <= at < snooze.ends and subject.severity.rank <= snooze.severity.rank:
-                return f"Alert {snooze.alert_id} is snoozed until {_moment(snooze.ends)}"
-        return ""
+    def snooze_of(self, subject: Subject, *, at: datetime) -> SnoozeFacts | None:
+        """Give the snooze that covers the subject at this time, the longest of several; None where none does."""
+        covering = [
+            snooze
+            for snooze in self.snoozes.get(subject.dedup_key, ())
+            if snooze.begins <= at < snooze.ends and subject.severity.rank <= snooze.severity.rank
+        ]
+        return max(covering, key=lambda snooze: snooze.ends, default=None)
 
     def _quiet(self, subject: Subject, *, at: datetime) -> str:
         reasons = {one: self.quiet_reason(one, severity=subject.severity, at=at) for one in subject.channel_ids}

@@ -57,6 +57,7 @@ class AlertAdmin(BaseAdmin):
         "created_at",
         "delivered_at",
         "delivery_link",
+        "escalation",
         "duplicate_link",
         "acknowledged_by",
         "acknowledged_at",
@@ -99,6 +100,15 @@ class AlertAdmin(BaseAdmin):
             if states
             else NOTHING
         )
+
+    @admin.display(description="Escalation")
+    def escalation(self, alert: Alert) -> str:
+        """Say which step is taken when, and what holds it up."""
+        waiting = alert.waiting_escalation
+        if waiting is None or waiting.due_at is None:
+            return NOTHING
+        why = f" ({waiting.reason})" if waiting.reason else ""
+        return f"Step {waiting.position} at {localtime(waiting.due_at):%Y-%m-%d %H:%M:%S}{why}"
 
     @admin.display(description="Duplicates")
     def duplicate_link(self, alert: Alert) -> str:

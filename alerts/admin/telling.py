@@ -12,9 +12,9 @@ from siteadmin.core.admin import ReadOnlyAdmin
 class EscalationAdmin(ReadOnlyAdmin):
     """Alerts whose next escalation step waits, and those that have none left."""
 
-    list_display: ClassVar = ["alert", "position", "due_at", "attempts"]
+    list_display: ClassVar = ["alert", "position", "due_at", "reason", "attempts"]
     list_select_related: ClassVar = ["alert"]
-    fields: ClassVar = ["alert", "position", "due_at", "attempts"]
+    fields: ClassVar = ["alert", "position", "due_at", "reason", "attempts"]
 
 
 @admin.register(ChannelPace)

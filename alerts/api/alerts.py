@@ -25,9 +25,20 @@ MOST_AT_ONCE = 1000
 """Alerts of one bulk request."""
 
 
+class WaitingEscalationSerializer(StrictSerializer):
+    """The step that is taken next, unless somebody answers before."""
+
+    step = serializers.IntegerField(source="position")
+    due_at = serializers.DateTimeField()
+    reason = serializers.CharField(help_text="Why it waits for longer than the step says.")
+
+
 class AlertSerializer(StrictModelSerializer[Alert]):
     """An alert; the pipeline writes it, people acknowledge or dismiss it."""
 
+    escalation = WaitingEscalationSerializer(
+        source="waiting_escalation", read_only=True, allow_null=True, help_text="null where no step waits."
+    )
     matched_conditions = serializers.ListField(child=serializers.CharField(), read_only=True)
     acknowledged_by = WhoField()
     dismissed_by = WhoField()
@@ -57,6 +68,7 @@ class AlertSerializer(StrictModelSerializer[Alert]):
             "snoozed_by",
             "snoozed_at",
             "snoozed_until",
+            "escalation",
             "note",
             "version",
         ]

@@ -1,6 +1,6 @@
 """Alerts, and the cooldowns that keep them apart."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -8,9 +8,12 @@ from django.db.models.functions import Now
 
 from alerts.choices import LONGEST_DEDUP_KEY, AlertStatus, RuleTrigger, Severity
 from alerts.models.rules import AlertRule
-from alerts.rule_repositories import AlertRepository, CooldownRepository
+from alerts.rule_repositories import UNACKNOWLEDGED, AlertRepository, CooldownRepository
 from cameras.models import Camera
 from events.models import Event
+
+if TYPE_CHECKING:  # an escalation knows its alert
+    from alerts.models.escalation import Escalation
 
 
 class Alert(models.Model):
@@ -63,6 +66,14 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_name} ({self.severity})"
+
+    @property
+    def waiting_escalation(self) -> "Escalation | None":
+        """Its escalation while nobody has answered and a step waits; costs a query unless it was fetched along."""
+        escalation: Escalation | None = getattr(self, "escalation", None)
+        if escalation is None or escalation.due_at is None or self.status not in UNACKNOWLEDGED:
+            return None
+        return escalation
 
 
 class Cooldown(models.Model):

@@ -45,6 +45,7 @@ class Escalation(Claimable):
 
     alert = models.OneToOneField(Alert, on_delete=models.CASCADE, related_name="escalation")
     position = models.PositiveSmallIntegerField(help_text="The next step.")
+    reason = models.TextField(blank=True, help_text="Why it waits for longer than the step says.")
 
     objects: ClassVar[EscalationRepository] = EscalationRepository()
 

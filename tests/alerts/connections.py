@@ -19,3 +19,11 @@ def run_apart(function: Callable[[int], T], *, workers: int) -> list[T]:
         return function(number)
 
     return run_together(work, workers=workers)
+
+
+def somebody_waits_for_us() -> bool:
+    """Tell whether another connection waits for what this one's transaction holds."""
+    with connection.cursor() as cursor:
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        cursor.execute(f"SELECT EXISTS ({waiting})")
+        return bool(cursor.fetchone()[0])

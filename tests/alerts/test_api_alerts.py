@@ -57,6 +57,7 @@ class TestRead:
             "snoozed_by": None,
             "snoozed_at": None,
             "snoozed_until": None,
+            "escalation": None,
             "note": "",
             "version": 1,
         }
