@@ -126,6 +126,11 @@ class CameraRepository(_CameraRepository["Camera"]):
         named = self.get_queryset().filter(deleted_at=None).order_by().values_list("detector")
         return dict(named.annotate(number=Count("pk")))
 
+    def count_by_status(self) -> list[tuple[str, int]]:
+        """Give how many active cameras are online, offline and so on."""
+        rows = self.get_queryset().filter(deleted_at=None).order_by().values_list("status")
+        return list(rows.annotate(number=Count("pk")))
+
     def note_seen(self, camera_id: str, *, seen_at: datetime | None = None) -> int | None:
         """Note that the camera showed itself (now, if not said), never backwards; online if that is recent enough.
 

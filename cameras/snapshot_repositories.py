@@ -75,6 +75,11 @@ _SnapshotRepository = ClaimableRepository.from_queryset(SnapshotQuerySet)
 class SnapshotRepository(_SnapshotRepository["Snapshot"]):
     """Look-ups and writes of snapshots."""
 
+    def waiting_by_state(self, *, up_to: int) -> list[tuple[str, int]]:
+        """Give how many snapshots wait in each state that waits; counting stops at `up_to`."""
+        waiting = self.filter(due_at__isnull=False).order_by()
+        return [(state.value, waiting.filter(state=state)[:up_to].count()) for state in WAITING_STATES]
+
     def get_by_identity(self, *, camera_id: str, sha256: str, stated_at: str) -> "Snapshot | None":
         """Give the snapshot of this very upload, or None."""
         return self.get_queryset().filter(camera_id=camera_id, sha256=sha256, stated_at=stated_at).first()

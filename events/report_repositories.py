@@ -28,6 +28,11 @@ class EventReports:
         counted = rows.values_list(number, "risk_level", "reviewed").annotate(number_of=Count("*"))
         return list(counted)
 
+    def count_by_camera(self, events: QuerySet["Event"], *, since: datetime) -> list[tuple[str, str | None, int]]:
+        """Count those of these events that began since then, by camera and level."""
+        rows = events.filter(started_at__gte=since).order_by().values_list("camera_id", "risk_level")
+        return list(rows.annotate(number=Count("pk")))
+
     def export_after(
         self, events: QuerySet["Event"], place: tuple[datetime, int] | None, *, limit: int
     ) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ import os
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-from siteadmin.core import correlation as correlation  # connects itself to every message and task
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteadmin.settings.production")
+
+from siteadmin.core import correlation as correlation  # noqa: E402 - counts too, so it takes the settings
 
 TRANSPORT_ALIASES["redis"] = "siteadmin.core.broker:Transport"
 

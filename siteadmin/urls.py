@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from alerts.link_pages import act_by_link
-from siteadmin import api, dashboard, health
+from siteadmin import api, dashboard, health, metrics
 from siteadmin.core.problem_pages import ProblemListView, ProblemView
 
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/", include(api.urlpatterns)),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", metrics.MetricsView.as_view(), name="metrics"),
     path("links/<str:token>/", act_by_link, name="act-by-link"),
     path("problems/", ProblemListView.as_view(), name="problems"),
     path("problems/<slug:code>/", ProblemView.as_view(), name="problem"),

@@ -17,6 +17,7 @@ from alerts.services.flood import close_digest
 from alerts.services.notices import notice_of, switch_channel_off
 from alerts.services.sending import Attempt, breaker_of, send_message
 from siteadmin.core.breaker import BreakerView
+from siteadmin.core.metrics import DELIVERIES
 from siteadmin.core.pipeline import Step
 from siteadmin.core.retry import LONGEST_WAIT, backoff, bury
 from siteadmin.core.sealing import UNREADABLE
@@ -72,6 +73,7 @@ def record(delivery: Delivery, verdict: Verdict) -> ChannelOutcome | None:
             switch_channel_off(channel, reason=GONE)
         if channel is not None and verdict.ends_outage:
             Delivery.objects.wake_held(channel.pk)
+    DELIVERIES.labels(str(delivery.channel_id), channel.kind if channel else "none", verdict.outcome.value).inc()
     logger.info(
         "delivery_attempt",
         delivery=delivery.pk,

@@ -38,6 +38,7 @@ from cameras.services.waiting import keep_unassigned
 from siteadmin.core import media
 from siteadmin.core.clean import clean_text
 from siteadmin.core.correlation import current_request_id
+from siteadmin.core.metrics import PICTURES
 from siteadmin.core.pipeline import Step, dispatch
 
 logger = structlog.get_logger(__name__)
@@ -367,6 +368,7 @@ def _record(snapshot: Snapshot, upload: _Upload, stated: datetime | None) -> Int
         if known is None:
             raise
         return known
+    PICTURES.labels(snapshot.state).inc()
     outcome = IntakeOutcome.FAILED if snapshot.state == SnapshotState.FAILED else IntakeOutcome.STORED
     return IntakeResult(outcome, snapshot_id=snapshot.pk, camera_id=camera.pk, reason=snapshot.error)
 

@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from siteadmin.core import metrics
 from siteadmin.core.repository import Repository
 
 C = TypeVar("C", bound="Claimable")
@@ -83,7 +84,11 @@ class ClaimableRepository(Repository[C]):
     def finish(self, row_id: int, *, token: uuid.UUID, **fields: Any) -> bool:
         """Record the end of the step, if the claim is still ours; False where the lease was lost."""
         fields = {"due_at": None, "swept_at": None, **fields}
-        return bool(self.get_queryset().filter(pk=row_id, claim_token=token).update(claim_token=None, **fields))
+        is_ours = bool(self.get_queryset().filter(pk=row_id, claim_token=token).update(claim_token=None, **fields))
+        if is_ours and isinstance(fields.get("state"), str):
+            counter = metrics.SETTLED.labels(self.model._meta.model_name, str(fields["state"]))
+            transaction.on_commit(counter.inc)
+        return is_ours
 
     def postpone(self, row_id: int, *, token: uuid.UUID, wait: timedelta, **fields: Any) -> bool:
         """Give the row back to be tried again after `wait`, if the claim is still ours.
@@ -118,6 +123,12 @@ class ClaimableRepository(Repository[C]):
         """Give swept rows back for which no message could be sent: the next sweep takes them at once."""
         self.get_queryset().filter(pk__in=ids).update(swept_at=database_now(plus=-RESWEEP_AFTER))
 
-    def waiting_count(self) -> int:
-        """Count the rows that wait for the step or are at it."""
-        return self.get_queryset().filter(due_at__isnull=False).count()
+    def waiting_count(self, *, up_to: int | None = None) -> int:
+        """Count the rows that wait for the step or are at it; counting stops at `up_to`."""
+        return self.get_queryset().filter(due_at__isnull=False).order_by()[:up_to].count()
+
+    def oldest_due(self) -> timedelta:
+        """Tell how long the row that waits longest has been due; zero where none is."""
+        due = self.get_queryset().filter(due_at__lte=Now()).order_by("due_at")
+        waited = due.annotate(waited=Now() - F("due_at")).values_list("waited", flat=True).first()
+        return waited or timedelta(0)

@@ -5,6 +5,7 @@ the sweeper asks for has no request behind it; its lines carry the task's own id
 row than the message names, the row itself says which request brought it.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,11 @@ from typing import Any
 import structlog
 from celery import signals
 
+from siteadmin.core import metrics
+
 HEADER = "request_id"
+SENT_AT = "sent_at"
+"""When the message was sent, in seconds; a clock that differs between machines shifts the wait it gives."""
 LONGEST_ID = 64
 """Signs of a request's id; the middleware takes no longer one."""
 
@@ -46,6 +51,7 @@ def send_along(headers: dict[str, Any], **_: Any) -> None:
     request_id = current_request_id()
     if request_id:
         headers[HEADER] = request_id
+    headers[SENT_AT] = time.time()
 
 
 @signals.task_prerun.connect
@@ -55,12 +61,19 @@ def bind_task(task: Any, task_id: str, **_: Any) -> None:
     request_id = getattr(task.request, HEADER, None)
     if request_id:
         bound[HEADER] = request_id
+    sent_at = getattr(task.request, SENT_AT, None)
+    if sent_at is not None:
+        metrics.TASK_WAIT.labels(task.name).observe(max(time.time() - sent_at, 0.0))
+    task.request.began_at = time.monotonic()
     task.request.log_tokens = structlog.contextvars.bind_contextvars(**bound)
 
 
 @signals.task_postrun.connect
-def unbind_task(task: Any, **_: Any) -> None:
+def unbind_task(task: Any, state: str | None = None, **_: Any) -> None:
     """Give the log its former context back: a thread of the worker runs other tasks after this one."""
+    began_at = getattr(task.request, "began_at", None)
+    if began_at is not None:
+        metrics.TASK_LATENCY.labels(task.name, state or "UNKNOWN").observe(time.monotonic() - began_at)
     tokens = getattr(task.request, "log_tokens", None)
     if tokens:
         structlog.contextvars.reset_contextvars(**tokens)

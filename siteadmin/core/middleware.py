@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
+from siteadmin.core import metrics
 from siteadmin.core.error_views import answer, is_api, problem_response
 from siteadmin.core.problems import status_problem
 
@@ -29,6 +30,7 @@ FORWARDED_HEADERS = (
     "HTTP_X_FORWARDED_PROTO",
     "HTTP_X_REAL_IP",
 )
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 # Headers of a bare error answer that its problem document keeps.
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Vary")
 
@@ -48,9 +50,20 @@ class RequestIdMiddleware:
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self.get_response(request)
-            log_request(request, response, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            log_request(request, response, seconds=seconds)
+            count_request(request, response, seconds=seconds)
         response["X-Request-ID"] = request_id
         return response
+
+
+def count_request(request: HttpRequest, response: HttpResponseBase, *, seconds: float) -> None:
+    """Count the request by its route, of which there are as many as the site has, whatever strangers ask for."""
+    match = request.resolver_match
+    route = match.route if match is not None else "none"
+    method = request.method if request.method in METHODS else "other"
+    metrics.REQUESTS.labels(method, route, str(response.status_code)).inc()
+    metrics.REQUEST_LATENCY.labels(method, route).observe(seconds)
 
 
 def log_request(request: HttpRequest, response: HttpResponseBase, *, seconds: float) -> None:

@@ -8,6 +8,7 @@ it waits. Each step's repository is registered by its app as it starts.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -27,8 +28,11 @@ class Waiting(Protocol):
     def unsweep(self, ids: Sequence[int]) -> None:
         """Give rows back for which no message could be sent."""
 
-    def waiting_count(self) -> int:
-        """Count the rows that wait for the step or are at it."""
+    def waiting_count(self, *, up_to: int | None = None) -> int:
+        """Count the rows that wait for the step or are at it; counting stops at `up_to`."""
+
+    def oldest_due(self) -> timedelta:
+        """Tell how long the row that waits longest has been due."""
 
 
 WAITING: dict[Step, Waiting] = {}

@@ -27,6 +27,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from siteadmin.core import metrics
 from siteadmin.core.authentication import KeyPrincipal
 from siteadmin.core.exceptions import RateLimitError
 from siteadmin.core.permissions import READING_METHODS, role_of
@@ -116,9 +117,12 @@ def spend(request: Request, view: Any) -> None:
     rate = settings.THROTTLES[scope.value].of(role)
     standing = None if rate is None else _counter().count(caller_of(request, role=role), scope, rate)
     if standing is None:
+        if rate is not None:
+            metrics.UNCOUNTED.labels(scope.value).inc()
         return
     view.headers.update(standing.headers())
     if standing.is_over:
+        metrics.THROTTLED.labels(scope.value).inc()
         raise standing.refusal()
 
 

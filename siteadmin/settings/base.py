@@ -29,6 +29,7 @@ env = Env()
 BASE_DIR = ROOT
 VAR = env.path("SITEADMIN_VAR", default=ROOT / "var")
 VAR.mkdir(parents=True, exist_ok=True)
+METRICS_ROOT = VAR / "metrics"
 
 # The site
 

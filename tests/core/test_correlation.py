@@ -22,7 +22,7 @@ def test_a_message_carries_the_id_of_the_request_that_sends_it() -> None:
     with structlog.contextvars.bound_contextvars(request_id="abc"):
         send_along(headers)
 
-    assert headers == {"request_id": "abc"}
+    assert headers["request_id"] == "abc"
 
 
 def test_a_message_that_no_request_caused_carries_none() -> None:
@@ -30,7 +30,7 @@ def test_a_message_that_no_request_caused_carries_none() -> None:
 
     send_along(headers)
 
-    assert headers == {}
+    assert list(headers) == ["sent_at"]
 
 
 def test_a_task_logs_under_the_id_and_leaves_nothing_to_the_next() -> None:

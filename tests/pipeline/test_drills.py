@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 
@@ -189,4 +190,19 @@ def test_an_uploads_request_id_is_in_the_log_lines_of_every_step_to_the_delivery
 
     assert status == 202, body
     told = wait_until(lambda: product.log_lines(event="delivery_attempt", request_id="follow-me"), timeout=30)
-    assert {(line["process"], line["task"]) for line in told} == {("notifier", "alerts.deliver")}
+    assert {(line["process"], line["task"]) for line in told} == {("sender", "alerts.deliver")}
+
+
+def test_metrics_add_up_what_the_workers_counted(product: Product) -> None:
+    key = product.api_key("viewer")
+
+    def text() -> str:
+        address = f"http://127.0.0.1:{product.port}/metrics"
+        asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"})
+        with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - always http to loopback
+            return str(answer.read().decode())
+
+    # Beat's sweep is run by the notifier, the detection by the pipeline's children, requests by the web's two.
+    for task in ("core.sweep", "events.detect"):
+        wait_until(lambda task=task: f'siteadmin_task_seconds_count{{state="SUCCESS",task="{task}"}}' in text())
+    assert 'siteadmin_up{part="database"} 1.0' in text()
