@@ -10,7 +10,7 @@ from django.db.models import Max, Model
 from alerts.models import Alert, AlertRule, Channel, Delivery
 from cameras.models import Camera, Snapshot, Zone
 from events.models import CameraSearch, Detection, Event
-from siteadmin.core.bulk import copy_rows, take_ids, without_indexes
+from siteadmin.core.bulk import copy_rows, take_ids, unheard, without_indexes
 from siteadmin.history.made_up import (
     ALERT_FIELDS,
     CAMERA_PLACES,
@@ -55,7 +55,7 @@ def make_history(*, events: int, seed: int, until: datetime, span: timedelta) ->
         is_empty = not has_data()
         outline = _outline(events=events, seed=seed, until=until, span=span)
         counts = dict.fromkeys(TABLES, 0)
-        with without_indexes(TABLES) if is_empty else nullcontext():
+        with unheard(TABLES), without_indexes(TABLES) if is_empty else nullcontext():
             for batch in make_batches(outline, size=BATCH):
                 # In an order in which each row finds what it refers to.
                 copy_rows(Snapshot, SNAPSHOT_FIELDS, batch.snapshots)

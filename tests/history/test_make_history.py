@@ -11,6 +11,7 @@ from alerts.models import Alert, AlertRule, Delivery
 from cameras.models import Camera, Snapshot
 from events.models import Detection, Event
 from events.services.search import rewrite_search
+from siteadmin.core.models import Change
 from tests.factories import EventFactory, SnapshotFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -95,6 +96,21 @@ def test_further_rows_come_after_the_loaded_ones() -> None:
     make()
 
     assert EventFactory().pk == EVENTS + 1
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_listeners_hear_nothing_of_it_and_of_what_comes_after(is_empty: bool) -> None:
+    if not is_empty:
+        EventFactory()
+    opened = Change.objects.filter(topic="event.opened")
+    before = opened.count()
+
+    make("--mix-with-real-data")
+    after_load = opened.count()
+    EventFactory(camera=Camera.objects.earliest("pk"))
+
+    assert after_load == before
+    assert opened.count() == before + 1
 
 
 def test_nothing_is_left_for_the_pipeline_and_no_rule_is_in_force() -> None:
