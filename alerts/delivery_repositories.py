@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When, Window
 from django.db.models.functions import Now, RowNumber
 
 from alerts.choices import AttemptOutcome, DeliveryState
@@ -33,6 +33,10 @@ class DeliveryQuerySet(RepositoryQuerySet["Delivery"]):
     def with_attempts(self) -> Self:
         """Fetch every attempt along, by one further query."""
         return self.prefetch_related("attempt_log")
+
+    def with_next_attempt(self) -> Self:
+        """Say when it is due (`next_attempt_at`); while it is being sent, that time is the end of a worker's lease."""
+        return self.annotate(next_attempt_at=Case(When(state=DeliveryState.PENDING, then=F("due_at"))))
 
 
 _DeliveryRepository = DigestRepository.from_queryset(DeliveryQuerySet)

@@ -12,6 +12,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from alerts.choices import AlertStatus, ChannelKind, Severity
+from cameras.queries import of_active_cameras
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class AlertQuerySet(RepositoryQuerySet["Alert"]):
 
     def for_api(self) -> Self:
         """Leave out what belongs to a deleted camera, and fetch the escalation along."""
-        return self.filter(camera__deleted_at=None).select_related("escalation")
+        return of_active_cameras(self).select_related("escalation")
 
 
 _AlertRepository = Repository.from_queryset(AlertQuerySet)

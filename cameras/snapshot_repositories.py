@@ -10,6 +10,7 @@ from django.db.models import Exists, Q
 from django.db.models.functions import Now
 
 from cameras.choices import WAITING_STATES, MediaType, SnapshotState
+from cameras.queries import of_active_cameras
 from siteadmin.core.claims import ClaimableRepository
 from siteadmin.core.repository import RepositoryQuerySet
 
@@ -54,7 +55,7 @@ class SnapshotQuerySet(RepositoryQuerySet["Snapshot"]):
 
     def of_active_cameras(self) -> Self:
         """Leave out what belongs to deleted cameras."""
-        return self.filter(camera__deleted_at=None)
+        return of_active_cameras(self)
 
     def with_camera(self) -> Self:
         """Load each one's camera along."""

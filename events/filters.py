@@ -131,7 +131,7 @@ class EventFilter(StrictFilterSet):
 
     def by_clock(self, queryset: Any, name: str, value: Any) -> QuerySet[Event]:
         """Keep events that began in this span of the local day."""
-        zone = self.form.cleaned_data.get("tz") or ZoneInfo(settings.TIME_ZONE)
+        zone = self.values.get("tz") or ZoneInfo(settings.TIME_ZONE)
         rows: QuerySet[Event] = queryset.in_time_of_day(*value, zone=zone)
         return rows
 
@@ -142,7 +142,7 @@ class EventFilter(StrictFilterSet):
 
     def by_start(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
         """Keep events that began at this time or later; with `overlaps` also those that were still going on."""
-        field = "ended_at" if self.form.cleaned_data.get("overlaps") else name
+        field = "ended_at" if self.values.get("overlaps") else name
         return queryset.filter(**{f"{field}__gte": value})
 
     def by_nothing(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:

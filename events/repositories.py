@@ -12,6 +12,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now, TruncTime
 
 from cameras.choices import WAITING_STATES
+from cameras.queries import of_active_cameras
 from events import sql
 from events.choices import GROUPING_LOCK, LONGEST_QUERY, EventState, ScoredBy
 from events.history_repositories import EventHistory
@@ -78,11 +79,11 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
 
     def for_api(self) -> Self:
         """Give what people see: visible, of cameras that are not deleted."""
-        return self.visible().filter(camera__deleted_at=None).select_related("analysis__prompt_version")
+        return of_active_cameras(self.visible()).select_related("analysis__prompt_version")
 
     def deleted_too(self) -> Self:
         """Give the same and what was deleted, which can be restored."""
-        return self.filter(merged_into=None, camera__deleted_at=None).select_related("analysis__prompt_version")
+        return of_active_cameras(self.filter(merged_into=None)).select_related("analysis__prompt_version")
 
     def with_feedback(self) -> Self:
         """Fetch what a person said of it along."""
@@ -148,7 +149,7 @@ class EventRepository(EventHistory, EventReports, _EventRepository["Event"]):
         limit: int,
     ) -> list["Event"]:
         """Give up to `limit` of these events, or of those since then, that people see; newest first."""
-        rows = self.visible().filter(camera__deleted_at=None)
+        rows = of_active_cameras(self.visible())
         rows = rows if event_ids is None else rows.filter(pk__in=list(event_ids))
         rows = rows if since is None else rows.filter(started_at__gte=since)
         rows = rows if camera_ids is None else rows.filter(camera_id__in=list(camera_ids))
@@ -323,7 +324,7 @@ class DetectionQuerySet(RepositoryQuerySet["Detection"]):
 
     def for_api(self) -> Self:
         """Leave out what belongs to a deleted event or camera."""
-        return self.filter(Q(event=None) | Q(event__deleted_at=None), camera__deleted_at=None)
+        return of_active_cameras(self.filter(Q(event=None) | Q(event__deleted_at=None)))
 
     def of_event(self, event_id: int) -> Self:
         """Give an event's detections, first come first."""

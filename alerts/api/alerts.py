@@ -169,6 +169,7 @@ class AlertViewSet(ReadViewSet[Alert]):
 
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
+    has_fixed_rows = True
     not_found = AlertNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("created_at",)
@@ -221,8 +222,7 @@ class AlertViewSet(ReadViewSet[Alert]):
         rows = RuleDecision.objects.duplicates_of(self.get_object().pk)
         if self.access.camera_ids is not None:  # a key may be shared by cameras
             rows = rows.of_cameras(self.access.camera_ids)
-        page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]  # rows of another model than the view's
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.answer_page(rows)
 
     def _act(
         self,

@@ -1,6 +1,5 @@
 """Deliveries over REST: what was sent where, with every attempt."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from django.db.models import QuerySet
@@ -28,7 +27,9 @@ class DeliverySerializer(StrictModelSerializer[Delivery]):
     """One alert to one channel."""
 
     attempt_count = serializers.IntegerField(source="attempts", read_only=True)
-    next_attempt_at = serializers.SerializerMethodField(help_text="Null while it is being sent or needs no more.")
+    next_attempt_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="Null while it is being sent or needs no more."
+    )
     attempts = DeliveryAttemptSerializer(source="attempt_log", many=True, read_only=True)
 
     class Meta:
@@ -52,10 +53,6 @@ class DeliverySerializer(StrictModelSerializer[Delivery]):
         ]
         read_only_fields = fields
 
-    def get_next_attempt_at(self, delivery: Delivery) -> datetime | None:
-        """Give when it is due; while it is being sent, that time is the end of a worker's lease."""
-        return delivery.due_at if delivery.state == DeliveryState.PENDING else None
-
 
 class DeliveryFilter(StrictFilterSet):
     """Parameters of the list."""
@@ -70,9 +67,10 @@ class DeliveryViewSet(ReadViewSet[Delivery]):
 
     serializer_class = DeliverySerializer
     filterset_class = DeliveryFilter
+    has_fixed_rows = True
     not_found = DeliveryNotFoundError
     ordering_fields = ("created_at",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[Delivery]:
-        return Delivery.objects.for_list().with_attempts()
+        return Delivery.objects.for_list().with_attempts().with_next_attempt()

@@ -55,6 +55,7 @@ class CameraViewSet(CrudViewSet[Camera]):
     queryset = Camera.objects.all()
     serializer_class = CameraSerializer
     filterset_class = CameraFilter
+    has_fixed_rows = True
     not_found = CameraNotFoundError
     text_lookup = True
     camera_lookup = "id"
@@ -191,6 +192,7 @@ class SnapshotViewSet(ReadViewSet[Snapshot]):
     queryset = Snapshot.objects.all()
     serializer_class = SnapshotSerializer
     filterset_class = SnapshotFilter
+    has_fixed_rows = True
     not_found = SnapshotNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("captured_at",)

@@ -34,6 +34,13 @@ class FrameSerializer(StrictSerializer):
     height = serializers.IntegerField()
 
 
+class DetectionFrameSerializer(StrictSerializer):
+    """The size of the picture that a detection's box is on."""
+
+    width = serializers.IntegerField(source="frame_width")
+    height = serializers.IntegerField(source="frame_height")
+
+
 class AnalysisSerializer(StrictModelSerializer[Analysis]):
     """What the configured analyzer made of an event; `failed`: the built-in score was kept, for the reason given."""
 
@@ -56,7 +63,9 @@ class EventSerializer(StrictModelSerializer[Event]):
     reviewed_by = WhoField()
     notes = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTES, required=False)
     version = serializers.IntegerField(min_value=1, required=False)
-    analysis = serializers.SerializerMethodField(help_text="Null where no analyzer was, or is to be, asked.")
+    analysis = AnalysisSerializer(
+        read_only=True, allow_null=True, help_text="Null where no analyzer was, or is to be, asked."
+    )
 
     class Meta:
         model = Event
@@ -93,12 +102,6 @@ class EventSerializer(StrictModelSerializer[Event]):
             "reviewed_at",
         )
 
-    @extend_schema_field(AnalysisSerializer(allow_null=True))
-    def get_analysis(self, event: Event) -> dict[str, Any] | None:
-        """Give what the analyzer made of it."""
-        found: Analysis | None = getattr(event, "analysis", None)
-        return None if found is None else dict(AnalysisSerializer(found).data)
-
     def validate_risk_score(self, value: int | None) -> int:
         """Refuse null: a person's score is a number."""
         if value is None:
@@ -113,7 +116,7 @@ class DetectionSerializer(StrictModelSerializer[Detection]):
     camera: Any = serializers.CharField(source="camera_id", read_only=True)
     event: Any = serializers.IntegerField(source="event_id", read_only=True, allow_null=True)
     bbox = BoxSerializer(source="*", read_only=True)
-    frame = serializers.SerializerMethodField()
+    frame = DetectionFrameSerializer(source="*", read_only=True)
     zones = serializers.ListField(child=serializers.IntegerField(), read_only=True)
     attributes = serializers.DictField(read_only=True)
 
@@ -134,11 +137,6 @@ class DetectionSerializer(StrictModelSerializer[Detection]):
             "attributes",
         )
         read_only_fields = fields
-
-    @extend_schema_field(FrameSerializer)
-    def get_frame(self, detection: Detection) -> dict[str, int]:
-        """Give the size of the picture that the box is on."""
-        return {"width": detection.frame_width, "height": detection.frame_height}
 
 
 class IdsSerializer(StrictSerializer):

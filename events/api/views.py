@@ -67,6 +67,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
     queryset = Event.objects.for_api()
     serializer_class = EventSerializer
     filterset_class = EventFilter
+    has_fixed_rows = True
     not_found = EventNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("started_at", "risk_score")
@@ -127,8 +128,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
     def detections(self, request: Request, pk: str) -> Response:
         """List what was seen, first come first."""
         rows: Any = Detection.objects.of_event(self.get_object().pk)
-        page = self.paginate_queryset(rows)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.answer_page(rows)
 
     @extend_schema(parameters=[ANNOTATED, WIDTH], responses=PICTURE)
     @action(detail=True, content_negotiation_class=AnyAnswerNegotiation)
@@ -162,6 +162,7 @@ class DetectionViewSet(ReadViewSet[Detection]):
     queryset = Detection.objects.for_api()
     serializer_class = DetectionSerializer
     filterset_class = DetectionFilter
+    has_fixed_rows = True
     not_found = DetectionNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("detected_at",)

@@ -1,12 +1,15 @@
 """Keyset paging: the place in a list as a signed text, and the condition for what lies beyond it.
 
 A place is the values of the ordering fields of one row, its id last, so it stays right while rows come and go.
-Nulls sort last in both directions; where a field cannot be null, plain orderings are used, which indexes serve.
+Nulls sort last in both directions. Where all fields are ordered in one direction, and none but the first can be null,
+an index of these fields finds any place at once: the condition is one comparison of rows, and rows without a value in
+the first field are a part of the list of their own (an index serves both where it says DESC NULLS LAST).
 """
 
 import base64
 import json
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +17,7 @@ from typing import Any, Self
 
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import F, Field, Q, QuerySet
+from django.db.models import BooleanField, Expression, F, Field, Func, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 
 from siteadmin.core.exceptions import InvalidInputError
@@ -31,11 +34,18 @@ class Key:
     nullable: bool
     field: Any
 
-    def order(self, *, backwards: bool) -> OrderBy:
-        """Give the ORDER BY term; backwards it is the exact reverse, nulls first."""
+    def order(self, *, backwards: bool, is_in_part: bool = False) -> OrderBy:
+        """Give the ORDER BY term; backwards it is the exact reverse, nulls first.
+
+        In a part that has either nulls alone or none, their place is as an index DESC NULLS LAST has it.
+        """
         expression = F(self.name)
         descending = self.descending != backwards
-        nulls: dict[str, Any] = {} if not self.nullable else {"nulls_first" if backwards else "nulls_last": True}
+        if not self.nullable:
+            return expression.desc() if descending else expression.asc()
+        nulls: dict[str, Any] = {"nulls_first" if backwards else "nulls_last": True}
+        if is_in_part:
+            nulls = {"nulls_last" if descending else "nulls_first": True}
         return expression.desc(**nulls) if descending else expression.asc(**nulls)
 
     def equals(self, value: Any) -> Q:
@@ -107,30 +117,54 @@ class Keyset:
         """Name the order, so that a cursor is not taken for a place in another one."""
         return ",".join(("-" if key.descending else "") + key.name for key in self.keys)
 
-    def ordered(self, rows: QuerySet[Any], *, backwards: bool = False) -> QuerySet[Any]:
-        """Give the rows in this order, or in its reverse."""
-        return rows.order_by(*(key.order(backwards=backwards) for key in self.keys))
+    @property
+    def is_one_way(self) -> bool:
+        """Whether one comparison of rows says what lies beyond a place."""
+        first, *rest = self.keys
+        return all(key.descending == first.descending and not key.nullable for key in rest)
 
-    def beyond(self, rows: QuerySet[Any], place: Place) -> QuerySet[Any]:
-        """Narrow the rows to what lies beyond the place."""
+    def parts(self, rows: QuerySet[Any], place: Place | None = None) -> Iterator[QuerySet[Any]]:
+        """Give what lies beyond the place, in the direction in which it looks: one queryset, or two, one by one."""
+        first, backwards = self.keys[0], place is not None and place.backwards
+        if not self.is_one_way:
+            yield self._ordered(rows if place is None else self._beyond(rows, place), backwards=backwards)
+        elif not first.nullable:
+            found = rows if place is None else _compared(rows, self.keys, place.values, place)
+            yield self._ordered(found, backwards=backwards)
+        else:
+            yield from self._parts_by_null(rows, place, backwards=backwards)
+
+    def _parts_by_null(self, rows: QuerySet[Any], place: Place | None, *, backwards: bool) -> Iterator[QuerySet[Any]]:
+        are_null = [True, False] if backwards else [False, True]
+        if place is not None:
+            at_null = place.values[0] is None
+            are_null = are_null[are_null.index(at_null) :]
+        for is_null in are_null:
+            part = rows.filter(**{f"{self.keys[0].name}__isnull": is_null})
+            if place is not None and is_null == at_null:
+                compared = 1 if is_null else 0
+                part = _compared(part, self.keys[compared:], place.values[compared:], place)
+            yield self._ordered(part, backwards=backwards, is_in_part=True)
+
+    def _ordered(self, rows: QuerySet[Any], *, backwards: bool, is_in_part: bool = False) -> QuerySet[Any]:
+        return rows.order_by(*(key.order(backwards=backwards, is_in_part=is_in_part) for key in self.keys))
+
+    def _beyond(self, rows: QuerySet[Any], place: Place) -> QuerySet[Any]:
         condition, same = Q(pk__in=[]), Q()
         for key, value in zip(self.keys, place.values, strict=True):
             here = key.beyond(value, backwards=place.backwards)
             if here is not None:
                 condition |= same & here
             same &= key.equals(value)
-        if place.inclusive:
-            condition |= same
-        first, value = self.keys[0], place.values[0]
-        if len(self.keys) > 1 and not first.nullable:
-            # Says nothing new, but lets an index start its scan at the place.
-            bound = "lte" if first.descending != place.backwards else "gte"
-            condition = Q(**{f"{first.name}__{bound}": value}) & condition
-        return rows.filter(condition)
+        return rows.filter(condition | same if place.inclusive else condition)
 
     def place_of(self, row: Any, *, backwards: bool = False) -> Place:
         """Give the place of this row."""
-        return Place(tuple(_value(row, key.name) for key in self.keys), backwards=backwards)
+        return Place(self.values_of(row), backwards=backwards)
+
+    def values_of(self, row: Any) -> tuple[Any, ...]:
+        """Give the values by which this row is ordered."""
+        return tuple(_value(row, key.name) for key in self.keys)
 
     def write(self, place: Place) -> str:
         """Give the place as an opaque text for an address."""
@@ -157,6 +191,37 @@ class Keyset:
                 message, errors=[{"field": "cursor", "code": "invalid", "detail": message}]
             ) from error
         return Place(parsed, backwards=bool(flags & 1), inclusive=bool(flags & 2))
+
+
+class _RowComparison(Func):
+    """`(a, b) < (1, 2)`: columns against values, the first that differ decide."""
+
+    output_field = BooleanField()
+
+    def __init__(self, keys: Sequence[Key], values: Sequence[Any], *, sign: str) -> None:
+        super().__init__(
+            *(F(key.name) for key in keys),
+            *(
+                value if isinstance(value, Expression) else Value(value, output_field=key.field)
+                for key, value in zip(keys, values, strict=True)
+            ),
+        )
+        self.sign = sign
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        """Write it."""
+        words, parameters = [], []
+        for expression in self.get_source_expressions():
+            sql, further = compiler.compile(expression)
+            words.append(sql)
+            parameters += further
+        half = len(words) // 2
+        return f"({', '.join(words[:half])}) {self.sign} ({', '.join(words[half:])})", parameters
+
+
+def _compared(rows: QuerySet[Any], keys: Sequence[Key], values: Sequence[Any], place: Place) -> QuerySet[Any]:
+    sign = "<" if keys[0].descending != place.backwards else ">"
+    return rows.filter(_RowComparison(keys, values, sign=f"{sign}=" if place.inclusive else sign))
 
 
 def _field(model: Any, name: str) -> Field[Any, Any]:

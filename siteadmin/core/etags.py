@@ -5,7 +5,6 @@ or an event that grew, is still the one that somebody looked at (RFC 9110, 13.1)
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +16,20 @@ from django.utils.http import parse_etags, quote_etag
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.encoders import JSONEncoder
 
 from siteadmin.core.exceptions import PreconditionFailedError, VersionConflictError
+from siteadmin.core.json import to_json
 
 _VERSIONED = re.compile(r'"v(\d{1,10})-[0-9a-f]{16}"')
 
 
 def etag_of(body: Any, *, version: int | None = None) -> str:
     """Give the ETag of what is shown of a row: its version, where it has one, and a digest of all that is shown."""
-    digest = hashlib.sha256(json.dumps(body, cls=JSONEncoder).encode()).hexdigest()[:16]
+    return _etag_of(to_json(body), version=version)
+
+
+def _etag_of(encoded: bytes, *, version: int | None) -> str:
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
     return quote_etag(digest if version is None else f"v{version}-{digest}")
 
 
@@ -34,8 +37,10 @@ def answer_one(request: Request, body: Any, *, version: int | None = None) -> Re
     """Answer with one row and its ETag, or 304 where whoever asks has it as it is."""
     if getattr(request.accepted_renderer, "format", "") != "json":
         return Response(body)  # a page shows more than the row
-    etag = etag_of(body, version=version)
+    encoded = to_json(body)
+    etag = _etag_of(encoded, version=version)
     response = Response(status=status.HTTP_304_NOT_MODIFIED) if _is_known(request, etag) else Response(body)
+    response.encoded = encoded  # type: ignore[attr-defined]  # so that the renderer need not write it again
     response["ETag"] = etag
     # Who may see it can change, so that it is asked for each time; the 304 costs next to nothing.
     patch_cache_control(response, private=True, no_cache=True)

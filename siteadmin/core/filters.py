@@ -1,7 +1,9 @@
 """Query parameters of lists: each is known, of its type, and matched exactly."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 import django_filters
@@ -9,7 +11,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
+from django_filters.constants import EMPTY_VALUES
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import ValidationError as RestValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -181,15 +186,63 @@ class TextFilter(django_filters.Filter):
 
 
 class StrictFilterSet(django_filters.FilterSet):
-    """Base of all filtersets; `ranges` names pairs of parameters of which the first may not lie after the second."""
+    """Base of all filtersets; `ranges` names pairs of parameters of which the first may not lie after the second.
+
+    Only what was sent is read: django-filter itself copies every filter and makes a form of all for each request.
+    """
 
     ranges: ClassVar[Sequence[tuple[str, str]]] = ()
 
-    def check_ranges(self) -> None:
+    def __init__(
+        self, data: Any = None, queryset: Any = None, *, request: Request | None = None, prefix: str | None = None
+    ) -> None:
+        self.is_bound, self.data, self.queryset = data is not None, data or {}, queryset
+        self.request, self.form_prefix = request, prefix
+        self.values: dict[str, Any] = {}
+        """What was sent, read; methods of filters may look at each other's parameters here."""
+
+    @cached_property
+    def filters(self) -> dict[str, django_filters.Filter]:
+        """All filters, for the form on the browsable page."""
+        copied: dict[str, django_filters.Filter] = copy.deepcopy(self.base_filters)
+        for one in copied.values():
+            one.parent, one.model = self, self.queryset.model
+        return copied
+
+    def narrow(self) -> QuerySet[Any]:
+        """Give the rows that all parameters leave; raises ValidationError, or InvalidInputError for a range."""
+        self.values = self._read()
+        self._check_ranges()
+        rows: QuerySet[Any] = self.queryset
+        plain: dict[str, Any] = {}
+        for name, value in self.values.items():
+            one = self.base_filters[name]
+            if value in EMPTY_VALUES:
+                continue
+            if one.method is not None:
+                rows = getattr(self, one.method)(rows, one.field_name, value)
+            else:
+                plain[f"{one.field_name}__{one.lookup_expr}"] = value
+        return rows.filter(**plain) if plain else rows
+
+    def _read(self) -> dict[str, Any]:
+        values, errors = {}, {}
+        for name, one in self.base_filters.items():
+            if name not in self.data:
+                continue
+            field = one.field
+            try:
+                values[name] = field.clean(field.widget.value_from_datadict(self.data, {}, name))
+            except ValidationError as error:
+                errors[name] = [ErrorDetail(item.messages[0], code=item.code) for item in error.error_list]
+        if errors:
+            raise RestValidationError(errors)
+        return values
+
+    def _check_ranges(self) -> None:
         """Refuse a range that ends before it starts."""
-        values: Mapping[str, Any] = self.form.cleaned_data
         for first, last in self.ranges:
-            start, end = values.get(first), values.get(last)
+            start, end = self.values.get(first), self.values.get(last)
             if start is None or end is None or start <= end:
                 continue
             message = f"'{first}' lies after '{last}'"
@@ -206,15 +259,8 @@ class StrictFilterBackend(DjangoFilterBackend):
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         """Narrow the rows; raises ValidationError for a bad value."""
-        filterset = self.get_filterset(request, queryset, view)
-        if filterset is None:
-            return queryset
-        if not filterset.is_valid():
-            raise django_filters.utils.translate_validation(filterset.errors)
-        if isinstance(filterset, StrictFilterSet):
-            filterset.check_ranges()
-        narrowed: QuerySet[Any] = filterset.qs
-        return narrowed
+        filterset: StrictFilterSet | None = self.get_filterset(request, queryset, view)
+        return queryset if filterset is None else filterset.narrow()
 
 
 class StrictOrderingBackend(BaseFilterBackend):

@@ -1,13 +1,13 @@
 """Lists in pages: by cursor, which stays right while rows come and go, or by number where somebody wants to leap."""
 
 import json
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import unquote_plus
 
 from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from siteadmin.core.cursors import Keyset, Place
@@ -21,6 +21,56 @@ EXACT_UP_TO = 10_000
 LARGEST_OFFSET = 2**63 - 1
 
 
+Ends = list[tuple[Any, ...]] | None
+"""The places of a page's first and last row; None: it has none."""
+
+
+class Reader(Protocol):
+    """How rows are read, and how they are shown."""
+
+    def read(self, rows: QuerySet[Any], keyset: Keyset, place: Place | None, *, count: int) -> list[Any]:
+        """Read up to so many rows beyond the place, in the direction in which it looks."""
+
+    def fetch(self, rows: QuerySet[Any], keyset: Keyset) -> list[Any]:
+        """Read these rows."""
+
+    def values_of(self, row: Any, keyset: Keyset) -> tuple[Any, ...]:
+        """Give the values by which a row is ordered."""
+
+    def show(self, rows: list[Any], keyset: Keyset) -> list[Any]:
+        """Give what the page holds of the rows."""
+
+
+class Instances:
+    """Rows as instances of their model, which a serializer then shows."""
+
+    def read(self, rows: QuerySet[Any], keyset: Keyset, place: Place | None, *, count: int) -> list[Any]:
+        """Read up to so many rows beyond the place."""
+        return read_parts(self, rows, keyset, place, count=count)
+
+    def fetch(self, rows: QuerySet[Any], keyset: Keyset) -> list[Any]:
+        """Read these rows."""
+        return list(rows)
+
+    def values_of(self, row: Any, keyset: Keyset) -> tuple[Any, ...]:
+        """Give the values by which a row is ordered."""
+        return keyset.values_of(row)
+
+    def show(self, rows: list[Any], keyset: Keyset) -> list[Any]:
+        """Give the rows."""
+        return rows
+
+
+def read_parts(reader: Reader, rows: QuerySet[Any], keyset: Keyset, place: Place | None, *, count: int) -> list[Any]:
+    """Read up to so many rows beyond the place, part by part."""
+    found: list[Any] = []
+    for part in keyset.parts(rows, place):
+        found += reader.fetch(part[: count - len(found)], keyset)
+        if len(found) == count:
+            break
+    return found
+
+
 class ListPagination(BasePagination):
     """`limit` and `cursor`, or `page` and `per_page`; never both."""
 
@@ -32,53 +82,40 @@ class ListPagination(BasePagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Give the rows of the page that was asked for."""
+        return self.read_page(queryset, request, Instances())
+
+    def read_page(self, queryset: Any, request: Request, reader: "Reader") -> list[Any]:
+        """Give the rows of the page that was asked for, as the reader gives them."""
         by_number = [name for name in ("page", "per_page") if request.query_params.get(name)]
         by_cursor = [name for name in ("limit", "cursor") if request.query_params.get(name)]
         if by_number and by_cursor:
             raise _refusal(by_cursor[0], f"The '{by_cursor[0]}' parameter cannot be used with '{by_number[0]}'")
         keyset = Keyset.of(queryset)
-        return self._by_number(queryset, keyset, request) if by_number else self._by_cursor(queryset, keyset, request)
+        if by_number:
+            return self._by_number(queryset, keyset, request, reader)
+        return self._by_cursor(queryset, keyset, request, reader)
 
     def get_paginated_response(self, data: Any) -> Response:
         """Put the envelope around the rows."""
         return Response({"results": data, **self.envelope})
 
-    def _by_cursor(self, queryset: QuerySet[Any], keyset: Keyset, request: Request) -> list[Any]:
+    def _by_cursor(self, queryset: QuerySet[Any], keyset: Keyset, request: Request, reader: "Reader") -> list[Any]:
         limit = read_positive(request, "limit", default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         cursor = request.query_params.get("cursor")
         place = keyset.read(cursor) if cursor else None
         backwards = place is not None and place.backwards
-        rows = queryset if place is None else keyset.beyond(queryset, place)
-        found = list(keyset.ordered(rows, backwards=backwards)[: limit + 1])
+        found = reader.read(queryset, keyset, place, count=limit + 1)
         has_more, page = len(found) > limit, found[:limit]
         if backwards:
             page.reverse()
-        after = self._after(keyset, place, page, has_more=has_more)
-        before = self._before(keyset, place, page, has_more=has_more)
+        ends = [reader.values_of(row, keyset) for row in (page[0], page[-1])] if page else None
         self.envelope = {
-            "next": _address(request, keyset, after),
-            "previous": _address(request, keyset, before),
+            "next": _address(request, keyset, _after(place, ends, has_more=has_more)),
+            "previous": _address(request, keyset, _before(place, ends, has_more=has_more)),
         }
-        return page
+        return reader.show(page, keyset)
 
-    @staticmethod
-    def _after(keyset: Keyset, place: Place | None, page: list[Any], *, has_more: bool) -> Place | None:
-        if place is not None and place.backwards:
-            # Where nothing is left before the place, it starts the next page itself.
-            return keyset.place_of(page[-1]) if page else Place(place.values, inclusive=not place.inclusive)
-        return keyset.place_of(page[-1]) if has_more else None
-
-    @staticmethod
-    def _before(keyset: Keyset, place: Place | None, page: list[Any], *, has_more: bool) -> Place | None:
-        if place is None:
-            return None
-        if place.backwards:
-            return keyset.place_of(page[0], backwards=True) if has_more else None
-        if page:
-            return keyset.place_of(page[0], backwards=True)
-        return Place(place.values, backwards=True, inclusive=not place.inclusive)
-
-    def _by_number(self, queryset: QuerySet[Any], keyset: Keyset, request: Request) -> list[Any]:
+    def _by_number(self, queryset: QuerySet[Any], keyset: Keyset, request: Request, reader: "Reader") -> list[Any]:
         page = read_positive(request, "page", default=1)
         per_page = read_positive(request, "per_page", default=DEFAULT_PER_PAGE, maximum=MAX_LIMIT)
         start = (page - 1) * per_page
@@ -92,7 +129,13 @@ class ListPagination(BasePagination):
             "pages": -(-total // per_page),
             "total_exact": exact,
         }
-        return list(keyset.ordered(queryset)[start : start + per_page])
+        found: list[Any] = []
+        for part in keyset.parts(queryset):
+            found += reader.fetch(part[start : start + per_page - len(found)], keyset)
+            if len(found) == per_page:
+                break
+            start = 0 if found else max(0, start - part.count())
+        return reader.show(found, keyset)
 
     def get_results(self, data: Any) -> Any:
         """Find the rows in an answer; the browsable page asks."""
@@ -125,6 +168,21 @@ class ListPagination(BasePagination):
         }
 
 
+def _after(place: Place | None, ends: Ends, *, has_more: bool) -> Place | None:
+    if place is not None and place.backwards:
+        # Where nothing is left before the place, it starts the next page itself.
+        return Place(ends[1]) if ends else Place(place.values, inclusive=not place.inclusive)
+    return Place(ends[1]) if ends and has_more else None
+
+
+def _before(place: Place | None, ends: Ends, *, has_more: bool) -> Place | None:
+    if place is None:
+        return None
+    if ends is None:
+        return None if place.backwards else Place(place.values, backwards=True, inclusive=not place.inclusive)
+    return Place(ends[0], backwards=True) if has_more or not place.backwards else None
+
+
 def count_rows(queryset: QuerySet[Any]) -> tuple[int, bool]:
     """Count up to EXACT_UP_TO rows, beyond that ask the planner; tells whether the number is exact."""
     unordered = queryset.order_by()
@@ -155,5 +213,10 @@ def _refusal(name: str, message: str) -> InvalidInputError:
 def _address(request: Request, keyset: Keyset, place: Place | None) -> str | None:
     if place is None:
         return None
-    address = remove_query_param(request.build_absolute_uri(), "cursor")
-    return str(replace_query_param(address, "cursor", keyset.write(place)))
+    kept = [part for part in request.META.get("QUERY_STRING", "").split("&") if part and _name_of(part) != "cursor"]
+    query = "&".join([*kept, f"cursor={keyset.write(place)}"])
+    return f"{request.build_absolute_uri(request.path)}?{query}"
+
+
+def _name_of(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])

@@ -8,6 +8,24 @@ from django.template import loader
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
 
+from siteadmin.core.json import to_json
+
+
+class FastJSONRenderer(JSONRenderer):
+    """JSON; indented where a page shows it."""
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Give the bytes; those that somebody has written already are taken (`etags.answer_one`)."""
+        context = renderer_context or {}
+        if data is None:
+            return b""
+        if self.get_indent(accepted_media_type or "", context):
+            return super().render(data, accepted_media_type, context)
+        encoded: bytes | None = getattr(context.get("response"), "encoded", None)
+        return to_json(data) if encoded is None else encoded
+
 
 class BrowsableRenderer(BrowsableAPIRenderer):
     """The browsable page of a resource."""
@@ -15,7 +33,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     template = "rest_framework/api.html"
 
 
-class ProblemRenderer(JSONRenderer):
+class ProblemRenderer(FastJSONRenderer):
     """A problem document for programs."""
 
     media_type = "application/problem+json"

@@ -1,6 +1,7 @@
 """Reads and atomic writes of the kernel's own models."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.auth import get_user_model
@@ -10,6 +11,7 @@ from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
 from siteadmin.core.clean import clean_text
+from siteadmin.core.reading import Parameter, Statement
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -82,11 +84,19 @@ class ApiKeyRepository(Repository["ApiKey"]):
 
     def get_usable(self, key_hash: str) -> "ApiKey | None":
         """Give the key with this hash, unless it was revoked or has expired by the database's clock."""
-        return (
-            self.get_queryset()
-            .filter(key_hash=key_hash, revoked_at=None)
-            .filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
-            .first()
+        found = self._usable.run([key_hash])
+        return self.model.from_db(self.db, self._names, found[0]) if found else None
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [field.attname for field in self.model._meta.concrete_fields]
+
+    @cached_property
+    def _usable(self) -> Statement:
+        """Asked with every request by key."""
+        rows = self.get_queryset().filter(key_hash=Parameter(0), revoked_at=None).order_by()
+        return Statement(
+            rows.filter(Q(expires_at=None) | Q(expires_at__gt=Now())).values_list(*self._names), is_prepared=True
         )
 
     def note_use(self, key_id: int, *, at_most_every: timedelta) -> bool:

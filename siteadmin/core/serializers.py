@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from django.db.models import Model
+from django.db.models import F, Model, Value
+from django.db.models.functions import NullIf
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -48,6 +49,10 @@ class WhoField(serializers.CharField):
     def to_representation(self, value: Any) -> Any:
         """Give the name, or null."""
         return value or None
+
+    def as_column(self, column: F) -> Any:
+        """Have the database give the same."""
+        return NullIf(column, Value(""))
 
 
 class StrictSerializer(_StrictFields):

@@ -2,10 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
 from rest_framework import status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -18,7 +22,9 @@ from siteadmin.core.exceptions import CameraNotFoundError, InvalidInputError, No
 from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
+from siteadmin.core.reading import Parameter, Statement
 from siteadmin.core.roles import Role
+from siteadmin.core.rowplans import PlannedRows, RowPlan, plan_for
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 from siteadmin.core.throttling import Scope
 
@@ -26,6 +32,10 @@ M = TypeVar("M", bound=Model)
 
 ALWAYS_ALLOWED = frozenset({"format", "csrfmiddlewaretoken"})
 PICKING_ACTIONS = ("list", "retrieve")
+PLAIN_PARAMETERS = {"limit", "cursor", "format"}
+_plans: dict[tuple[type, str | None, type], RowPlan | None] = {}
+_statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
+_rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
 
 
 class BaseViewSet(GenericViewSet[M], Generic[M]):
@@ -37,6 +47,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     not_found: ClassVar[type[NotFoundError]] = NotFoundError
     text_lookup: ClassVar[bool] = False
     """Whether ids are texts; otherwise they are 64-bit integers."""
+    has_fixed_rows: ClassVar[bool] = False
+    """Whether `get_rows` asks the database the same for every request of an action."""
     camera_lookup: ClassVar[str | None] = None
     """Path to the camera's id; None: belongs to no camera, so hidden from whoever is limited to cameras."""
     required_roles: ClassVar[Mapping[str, Role]] = {}
@@ -50,6 +62,11 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     """Actions without an id in their path that answer 404 where there is none."""
     filtered_actions: ClassVar[Collection[str]] = ("list",)
     """Actions that take the filterset's parameters."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer; times are of UTC, wherever the site or its viewer is."""
+        with timezone.override(UTC):
+            return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, then what they ask for."""
@@ -92,7 +109,7 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         """Give the rows that whoever asks may know of."""
-        rows = self.get_rows()
+        rows = self._fixed_rows() if self.has_fixed_rows else self.get_rows()
         if getattr(self, "swagger_fake_view", False):
             return rows.none()
         camera_ids = self.access.camera_ids
@@ -100,15 +117,31 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
             return rows
         return rows.none() if self.camera_lookup is None else rows.filter(**{f"{self.camera_lookup}__in": camera_ids})
 
+    def _fixed_rows(self) -> QuerySet[M]:
+        key = (type(self), self.action)
+        if key not in _rows:
+            _rows[key] = self.get_rows()
+        return _rows[key].all()
+
     def get_object(self) -> M:
         """Give the row of this address; raises `not_found` where there is none, or none to be seen."""
-        text = str(self.kwargs[self.lookup_url_kwarg or self.lookup_field])
-        key = self.parse_lookup(text)
-        found = None if key is None else self.get_queryset().filter(**{self.lookup_field: key}).first()
+        found = self.narrow_to_address(self.get_queryset()).first()
         if found is None:
-            raise self.not_found(text if key is None else key)
+            raise self.not_found(self.address_key())
         self.check_object_permissions(self.request, found)
         return found
+
+    def narrow_to_address(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """Keep the row of this address; raises `not_found` for what can be nothing's id."""
+        return rows.filter(**{self.lookup_field: self.address_key()})
+
+    def address_key(self) -> Any:
+        """Give the id in this address; raises `not_found` for what can be nothing's."""
+        text = str(self.kwargs[self.lookup_url_kwarg or self.lookup_field])
+        key = self.parse_lookup(text)
+        if key is None:
+            raise self.not_found(text)
+        return key
 
     def parse_lookup(self, text: str) -> Any:
         """Read an id, or give None where nothing can have it."""
@@ -166,12 +199,67 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Answer with this row and its ETag, or 304 where whoever reads has it as it is."""
         return answer_one(self.request, self.get_serializer(row).data, version=getattr(row, "version", None))
 
+    def answer_page(self, rows: QuerySet[Any], *, statements: dict[Any, Statement] | None = None) -> Response:
+        """Answer with a page of these rows, read straight from the database where their serializer allows it.
+
+        `statements` keeps what was written for the same rows before.
+        """
+        plan = self.row_plan(rows)
+        if plan is None:
+            page = self.paginate_queryset(rows)
+            return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        reader = PlannedRows(plan, statements=statements)
+        paginator = cast("ListPagination", self.paginator)
+        return self.get_paginated_response(paginator.read_page(rows, self.request, reader))
+
+    def answer_one(self, rows: QuerySet[Any]) -> Response:
+        """Answer with the row of this address in the same way."""
+        plan = self.row_plan(rows)
+        if plan is None:
+            return self.answer(self.get_object())
+        key, kept = self.address_key(), self.kept_statements()
+        ahead = ["version"] if _has_version(rows.model) else []
+        statement = None if kept is None else kept.get("one")
+        if statement is None:
+            wanted = rows.filter(**{self.lookup_field: Parameter(0)}).order_by()
+            statement = Statement(plan.apply(wanted, ahead=ahead), is_prepared=kept is not None)
+            if kept is not None:
+                kept["one"] = statement
+        found = statement.run([key])
+        if not found:
+            raise self.not_found(key)
+        version = found[0][0] if ahead else None
+        return answer_one(self.request, plan.shower(skip=len(ahead))(found[0]), version=version)
+
+    def row_plan(self, rows: QuerySet[Any]) -> RowPlan | None:
+        """Give how rows are read without their serializer, or None where they need it; a page has forms of its own."""
+        if getattr(self.request.accepted_renderer, "format", "") != "json":
+            return None
+        serializer_class = self.get_serializer_class()
+        key = (type(self), self.action, serializer_class)
+        if key not in _plans:
+            _plans[key] = plan_for(serializer_class, rows)
+        plan, picked = _plans[key], self.picked_fields()
+        if plan is None or picked is None:
+            return plan
+        _check_picked(picked, known=plan.columns)
+        return plan.pick(picked)
+
+    def kept_statements(self) -> dict[Any, Statement] | None:
+        """Give the statements of this action where they are the same for every request: nothing narrows or picks."""
+        is_plain = self.request.query_params.keys() <= PLAIN_PARAMETERS and self.access.camera_ids is None
+        return _statements.setdefault((type(self), self.action), {}) if self.has_fixed_rows and is_plain else None
+
     def picked_fields(self) -> list[str] | None:
         """Give the names in `fields`, or None where all are wanted."""
         if self.action not in PICKING_ACTIONS or getattr(self, "swagger_fake_view", False):
             return None
         texts = self.request.query_params.getlist("fields")
         return [name.strip() for text in texts for name in text.split(",") if name.strip()] or None
+
+
+def _has_version(model: type[Model]) -> bool:
+    return any(field.name == "version" for field in model._meta.concrete_fields)
 
 
 def _check_picked(picked: list[str], *, known: Collection[str]) -> None:
@@ -186,8 +274,7 @@ class ListMixin(BaseViewSet[M]):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what may be seen, a page at a time."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.answer_page(self.filter_queryset(self.get_queryset()), statements=self.kept_statements())
 
 
 class RetrieveMixin(BaseViewSet[M]):
@@ -195,7 +282,7 @@ class RetrieveMixin(BaseViewSet[M]):
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Give one, or 304 where it is known as it is."""
-        return self.answer(self.get_object())
+        return self.answer_one(self.get_queryset())
 
 
 class ChangeMixin(BaseViewSet[M]):

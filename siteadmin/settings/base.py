@@ -80,12 +80,12 @@ if not _database["ENGINE"].endswith(("postgresql", "psycopg")):
 DATABASES = {
     "default": {
         **_database,
+        "ENGINE": "siteadmin.core.postgres",
         # A pool a process: threads borrow connections instead of opening one each.
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
             "pool": {"min_size": 0, "max_size": 20, "timeout": 10, "max_idle": 60},
         },
-        "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": False,
     }
 }

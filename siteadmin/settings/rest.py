@@ -14,7 +14,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "siteadmin.core.negotiation.QualityNegotiation",
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "siteadmin.core.renderers.FastJSONRenderer",
         "siteadmin.core.renderers.BrowsableRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
