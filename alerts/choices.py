@@ -22,6 +22,8 @@ LONGEST_MODE_NAME = 50
 FIRST_MODES = ("home", "away", "night")
 """Of a fresh site; the first is active."""
 LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
+QUIET_LOOK = timedelta(minutes=5)
+"""Until a digest looks again whether somebody is to be told who has no quiet hours then."""
 SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300

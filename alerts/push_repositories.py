@@ -41,6 +41,10 @@ class PushSubscriptionQuerySet(RepositoryQuerySet["PushSubscription"]):
             return self.exclude(limited)
         return self.exclude(limited & ~Q(user__camera_limit__camera_ids__contains=sorted(cameras)))
 
+    def people(self) -> list[tuple[int, str]]:
+        """Give id and name of everybody whose devices these are."""
+        return list(self.order_by().values_list("user_id", "user__username").distinct())
+
 
 _PushSubscriptionRepository = Repository.from_queryset(PushSubscriptionQuerySet)
 

@@ -1,5 +1,6 @@
 """Reads and atomic writes of channels."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from alerts.choices import ChannelKind
@@ -23,6 +24,10 @@ class ChannelQuerySet(RepositoryQuerySet["Channel"]):
     def with_broker(self) -> Self:
         """Keep the MQTT channels that are on."""
         return self.filter(kind=ChannelKind.MQTT, enabled=True).order_by("pk")
+
+    def reaching_people(self, channel_ids: Iterable[int]) -> Self:
+        """Keep those of these that reach people on devices of their own."""
+        return self.filter(pk__in=list(channel_ids), kind=ChannelKind.WEBPUSH)
 
     def switched_off(self) -> Self:
         """Keep those that the product switched off itself."""

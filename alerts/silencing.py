@@ -86,6 +86,27 @@ class QuietFacts:
 
 
 @dataclass(slots=True, frozen=True)
+class Audience:
+    """The people whom a channel reaches, each on devices of their own, with the quiet hours of each."""
+
+    hours: Mapping[int, Sequence[QuietFacts]] = field(default_factory=dict)
+    """By user; none for those who have no quiet hours."""
+
+    def spared(self, *, severity: Severity, at: datetime) -> frozenset[int]:
+        """Give those who are not to be told of this severity at this time."""
+        return frozenset(
+            user_id
+            for user_id, several in self.hours.items()
+            if any(one.holds(at=at, severity=severity) for one in several)
+        )
+
+    def quiet_reason(self, *, severity: Severity, at: datetime) -> str:
+        """Give the reason to tell nobody, "" where somebody is to be told or nobody is reached at all."""
+        everybody = bool(self.hours) and self.spared(severity=severity, at=at) == self.hours.keys()
+        return "Quiet hours of everybody whom the channel reaches" if everybody else ""
+
+
+@dataclass(slots=True, frozen=True)
 class Suppressions:
     """All that may keep alerts from being told."""
 
@@ -96,6 +117,8 @@ class Suppressions:
     """By dedup key."""
     quiet: Mapping[int, Sequence[QuietFacts]] = field(default_factory=dict)
     """By channel."""
+    audiences: Mapping[int, Audience] = field(default_factory=dict)
+    """By channel, those alone that reach people who have quiet hours."""
 
     def reason(self, subject: Subject, *, at: datetime) -> str:
         """Give the reason to keep an alert back at this time, "" where there is none."""
@@ -110,7 +133,10 @@ class Suppressions:
     def quiet_reason(self, channel_id: int, *, severity: Severity, at: datetime) -> str:
         """Give the reason not to use a channel at this time, "" where there is none."""
         hours = (one for one in self.quiet.get(channel_id, ()) if one.holds(at=at, severity=severity))
-        return next((f"Quiet hours: {one.schedule}" for one in hours), "")
+        audience = self.audiences.get(channel_id, NOBODY)
+        return next((f"Quiet hours: {one.schedule}" for one in hours), "") or audience.quiet_reason(
+            severity=severity, at=at
+        )
 
     def silence_reason(self, subject: Subject, *, at: datetime) -> str:
         """Name the first silence that covers the subject at this time, "" where none does."""
@@ -132,6 +158,9 @@ class Suppressions:
     def _quiet(self, subject: Subject, *, at: datetime) -> str:
         reasons = {one: self.quiet_reason(one, severity=subject.severity, at=at) for one in subject.channel_ids}
         return next(iter(reasons.values())) if reasons and all(reasons.values()) else ""
+
+
+NOBODY = Audience()
 
 
 def late_reason(detections: Sequence[DetectionFacts], *, late_after: timedelta) -> str:

@@ -154,13 +154,14 @@ _QuietHoursRepository = Repository.from_queryset(QuietHoursQuerySet)
 class QuietHoursRepository(_QuietHoursRepository["QuietHours"]):
     """Look-ups and writes of quiet hours."""
 
-    def of_channels(self, channel_ids: Iterable[int]) -> list["QuietHours"]:
-        """Give what is switched on for these channels."""
-        return list(self.get_queryset().filter(enabled=True, channel_id__in=list(channel_ids)).order_by("pk"))
+    def of_channels_or_people(self, channel_ids: Iterable[int]) -> list["QuietHours"]:
+        """Give what is switched on for these channels, and for any person."""
+        wanted = Q(channel_id__in=list(channel_ids)) | Q(user__isnull=False)
+        return list(self.get_queryset().filter(wanted, enabled=True).order_by("pk"))
 
-    def of_user(self, user_id: int) -> list["QuietHours"]:
-        """Give what is switched on for this person."""
-        return list(self.get_queryset().filter(enabled=True, user_id=user_id).order_by("pk"))
+    def of_people(self, user_ids: Iterable[int]) -> list["QuietHours"]:
+        """Give what is switched on for these people."""
+        return list(self.get_queryset().filter(enabled=True, user_id__in=list(user_ids)).order_by("pk"))
 
 
 def rules_limited_to(mode_name: str) -> list[str]:

@@ -22,13 +22,15 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent, the same at every attempt."""
+    """What is sent, the same bytes at every attempt."""
 
     key: str
     """The delivery's idempotency key."""
     body: bytes
     cameras: frozenset[str] | None = None
     """The cameras that it tells of, for who may see only some; None: it may tell of any."""
+    spared: frozenset[int] = frozenset()
+    """Ids of people whose quiet hours it is: their devices are left out this time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,18 +50,21 @@ class _Tally:
 
     accepted: list[int] = field(default_factory=list)
     gone: int = 0
+    spared: int = 0
     refused: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     retry_after: timedelta | None = None
 
     @property
     def total(self) -> int:
-        return len(self.accepted) + self.gone + len(self.refused) + len(self.failed)
+        return len(self.accepted) + self.gone + self.spared + len(self.refused) + len(self.failed)
 
     def describe(self) -> str:
         parts = [f"{len(self.accepted)} of {self.total} devices were told"]
         if self.gone:
             parts.append(f"{self.gone} had ended their subscription and were removed")
+        if self.spared:
+            parts.append(f"{self.spared} belong to people whose quiet hours it is")
         return "; ".join([*parts, *dict.fromkeys(self.refused + self.failed)])
 
 
@@ -128,6 +131,8 @@ class WebPushTransport:
         devices = list(PushSubscription.objects.of_staff(config["users"]).of_who_may_see(message.cameras))
         if key is None or not devices:
             raise ChannelError(NO_DEVICE, permanent=True)
+        tally.spared = sum(device.user_id in message.spared for device in devices)
+        devices = [device for device in devices if device.user_id not in message.spared]
         for device in devices:
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):

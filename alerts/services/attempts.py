@@ -16,6 +16,7 @@ from alerts.results import ChannelOutcome
 from alerts.services.flood import close_digest
 from alerts.services.notices import notice_of, switch_channel_off
 from alerts.services.sending import Attempt, breaker_of, send_message
+from alerts.services.suppression import quiet_people
 from siteadmin.core.breaker import BreakerView
 from siteadmin.core.metrics import DELIVERIES
 from siteadmin.core.pipeline import Step
@@ -57,8 +58,12 @@ def attempt(delivery: Delivery, *, breaker: BreakerView | None = None) -> Verdic
         return _failed_here(UNREADABLE)
     if not _fix_body(delivery, channel=channel):
         return None
-    cameras = None if delivery.alert is None else frozenset({delivery.alert.camera_id})
-    message = Message(key=delivery.idempotency_key, body=bytes(delivery.body or b""), cameras=cameras)
+    message = Message(
+        key=delivery.idempotency_key,
+        body=bytes(delivery.body or b""),
+        cameras=cameras_of(delivery),
+        spared=quiet_people(channel, severity=severity_of(delivery), cameras=cameras_of(delivery))[0],
+    )
     made = send_message(channel, message, breaker=breaker_of(channel), seen=breaker)
     return _judge(made, number=delivery.attempts)
 
@@ -92,6 +97,16 @@ def record(delivery: Delivery, verdict: Verdict) -> ChannelOutcome | None:
         retry_in_seconds=verdict.wait.total_seconds() if verdict.outcome is AttemptOutcome.RETRY else None,
         duration_ms=_milliseconds(verdict.duration),
     )
+
+
+def cameras_of(delivery: Delivery) -> frozenset[str] | None:
+    """Give the cameras that a delivery tells of; None: any."""
+    return None if delivery.alert is None else frozenset({delivery.alert.camera_id})
+
+
+def severity_of(delivery: Delivery) -> str:
+    """Give the severity of the alert that a delivery tells of, "" where it is not about one."""
+    return "" if delivery.alert is None else delivery.alert.severity
 
 
 def lease_of(channel: Channel | None) -> timedelta:

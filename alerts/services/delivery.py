@@ -17,13 +17,14 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from alerts.choices import AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
+from alerts.choices import QUIET_LOOK, AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
-from alerts.services.attempts import attempt, lease_of, record
+from alerts.services.attempts import attempt, cameras_of, lease_of, record, severity_of
 from alerts.services.flood import let_go, pass_limit
 from alerts.services.lanes import Lanes, Place
 from alerts.services.sending import breaker_of
+from alerts.services.suppression import quiet_people
 from siteadmin.core import pipeline
 from siteadmin.core.breaker import BreakerView, Position, state_of
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundError, InvalidStateTransitionError
@@ -144,20 +145,27 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     """Let a claimed delivery go, or wait, that nobody needs (now); None where it is to be sent."""
     alert, token = delivery.alert, delivery.claim_token
     assert token is not None
+    rows = Delivery.objects
     if delivery.purpose == DeliveryPurpose.DIGEST:
-        is_empty = let_go(delivery)
-        return _outcome_of(delivery, DeliveryState.SKIPPED, error=ALL_DISMISSED) if is_empty else None
-    if alert is None:
-        return None
-    snoozed_for = (alert.snoozed_until or timezone.now()) - timezone.now()
+        if let_go(delivery):
+            return _outcome_of(delivery, DeliveryState.SKIPPED, error=ALL_DISMISSED)
+        quiet = _why_quiet(delivery)
+        if not quiet:
+            return None
+        rows.hold(delivery.pk, token=token, wait=QUIET_LOOK)  # it goes on gathering until somebody is to be told
+        return _outcome_of(delivery, AttemptOutcome.HELD, error=quiet, wait=QUIET_LOOK)
+    snoozed_for = timedelta(0)
+    if alert is not None and alert.snoozed_until is not None:
+        snoozed_for = alert.snoozed_until - timezone.now()
     reason = ""
-    if alert.status == AlertStatus.DISMISSED:
+    if alert is not None and alert.status == AlertStatus.DISMISSED:
         reason = "The alert was dismissed"
-    elif delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
+    elif alert is not None and delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
         reason = "The alert was acknowledged before it escalated"
     elif snoozed_for <= timedelta(0):
-        return None
-    rows = Delivery.objects
+        reason = _why_quiet(delivery)
+        if not reason:
+            return None
     with transaction.atomic():
         if reason:
             is_ours = rows.set_aside(delivery.pk, token=token, state=DeliveryState.SKIPPED, reason=reason, body=None)
@@ -168,6 +176,14 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     if reason:
         return _outcome_of(delivery, DeliveryState.SKIPPED, error=reason)
     return _outcome_of(delivery, AttemptOutcome.HELD, error="The alert is snoozed", wait=snoozed_for)
+
+
+def _why_quiet(delivery: Delivery) -> str:
+    """Say that it is the quiet hours of all whom a delivery would reach, or give an empty text."""
+    channel = delivery.channel
+    if channel is None:
+        return ""
+    return quiet_people(channel, severity=severity_of(delivery), cameras=cameras_of(delivery))[1]
 
 
 def _send_each(

@@ -6,12 +6,12 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
 
-from alerts.choices import Severity
-from alerts.models import Alert, QuietHours, Silence
+from alerts.choices import ChannelKind, Severity
+from alerts.models import Alert, Channel, PushSubscription, QuietHours, Silence
 from alerts.schedules import ScheduleError, parse_schedule
-from alerts.silencing import QuietFacts, SilenceFacts, SnoozeFacts, Suppressions
+from alerts.silencing import NOBODY, Audience, QuietFacts, SilenceFacts, SnoozeFacts, Suppressions
 
 logger = structlog.get_logger(__name__)
 
@@ -19,7 +19,9 @@ logger = structlog.get_logger(__name__)
 def load_suppressions(
     *, since: datetime, until: datetime | None = None, dedup_keys: Collection[str], channel_ids: Collection[int]
 ) -> Suppressions:
-    """Give all that may keep alerts of these keys and channels back at `since`, or until `until`; three queries.
+    """Give all that may keep alerts of these keys and channels back at `since`, or until `until`.
+
+    Three queries, and two more where people have quiet hours.
 
     Silences and snoozes are those that were in effect then, quiet hours those of today.
     """
@@ -28,35 +30,57 @@ def load_suppressions(
     for alert_id, key, severity, begins, ends in Alert.objects.snoozes_within(dedup_keys, since=since, until=until):
         snoozes[key].append(SnoozeFacts(alert_id, Severity(severity), begins, ends))
     quiet: dict[int, list[QuietFacts]] = defaultdict(list)
-    for hours in QuietHours.objects.of_channels(channel_ids) if channel_ids else ():
+    personal: list[QuietHours] = []
+    for hours in QuietHours.objects.of_channels_or_people(channel_ids) if channel_ids else ():
         if hours.channel_id is not None:
             quiet[hours.channel_id].extend(_facts_of_hours([hours]))
+        else:
+            personal.append(hours)
+    reaching = list(Channel.objects.reaching_people(channel_ids)) if personal else []
+    people = PushSubscription.objects.of_staff().people() if reaching else []
     return Suppressions(
         late_after=settings.LATE_AFTER,
         silences=[_facts_of_silence(silence) for silence in Silence.objects.within(since, until)],
         snoozes=snoozes,
         quiet=quiet,
+        audiences=_audiences(reaching, hours=personal, people=people),
     )
 
 
-def quiet_reason(
-    *, channel_id: int | None = None, user: AbstractBaseUser | None = None, severity: str, at: datetime
-) -> str:
-    """Say why a channel, or what is a person's own, is not to be used at this time; "" where it may be."""
-    rows: list[QuietHours] = []
-    if channel_id is not None:
-        rows += QuietHours.objects.of_channels([channel_id])
-    if user is not None and user.pk is not None:
-        rows += QuietHours.objects.of_user(user.pk)
-    holding = (one for one in _facts_of_hours(rows) if one.holds(at=at, severity=Severity(severity)))
-    return next((f"Quiet hours: {one.schedule}" for one in holding), "")
+def quiet_people(channel: Channel, *, severity: str, cameras: frozenset[str] | None) -> tuple[frozenset[int], str]:
+    """Give whose devices are to be left out now, and the reason to tell nobody at all, "" where there is none.
+
+    `cameras`: those that the message tells of (None: any), for who may see only some. One that tells of no alert has
+    no severity and counts as not critical. Where all are quiet nobody is left out: who is asked for a message that
+    is being sent already, as the hours of the last one begin, gets it.
+    """
+    if channel.kind != ChannelKind.WEBPUSH:
+        return frozenset(), ""
+    people = PushSubscription.objects.of_staff().of_who_may_see(cameras).people()
+    hours = QuietHours.objects.of_people(user_id for user_id, _ in people)
+    audience = _audiences([channel], hours=hours, people=people).get(channel.pk, NOBODY)
+    asked, at = Severity(severity or Severity.HIGH), timezone.now()
+    reason = audience.quiet_reason(severity=asked, at=at)
+    return (frozenset() if reason else audience.spared(severity=asked, at=at)), reason
 
 
-def is_quiet(
-    *, channel_id: int | None = None, user: AbstractBaseUser | None = None, severity: str, at: datetime
-) -> bool:
-    """Tell whether a channel, or what is a person's own, is not to be used at this time."""
-    return bool(quiet_reason(channel_id=channel_id, user=user, severity=severity, at=at))
+def _audiences(
+    channels: Iterable[Channel], *, hours: Iterable[QuietHours], people: Iterable[tuple[int, str]]
+) -> dict[int, Audience]:
+    by_user: dict[int | None, list[QuietFacts]] = defaultdict(list)
+    for one in hours:
+        by_user[one.user_id].extend(_facts_of_hours([one]))
+    return {
+        channel.pk: Audience(
+            {
+                user_id: by_user[user_id]
+                for user_id, name in people
+                if not channel.config["users"] or name in channel.config["users"]
+            }
+        )
+        for channel in channels
+        if channel.is_readable
+    }
 
 
 def _facts_of_silence(silence: Silence) -> SilenceFacts:

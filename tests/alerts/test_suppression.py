@@ -16,7 +16,6 @@ from alerts.services.silences import (
     snooze_rule,
     update_silence,
 )
-from alerts.services.suppression import is_quiet
 from siteadmin.core.exceptions import CameraNotFoundError, SilenceNotFoundError, ValidationError
 from tests.alerts.judging import decision, grow, waiting_event
 from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, DeliveryFactory, UserFactory, ZoneFactory
@@ -214,15 +213,3 @@ class TestQuietHours:
         evaluate_event(waiting_event().pk)
 
         assert Alert.objects.get().status == status
-
-    def test_a_persons_hours_are_those_of_their_own_zone(self) -> None:
-        ada, bob = UserFactory(), UserFactory()
-        QuietHours.objects.create(
-            user=ada, schedule={"days": [], "start": "22:00", "end": "06:00", "timezone": "Asia/Tokyo"}
-        )
-        at = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)  # 23:00 in Tokyo
-
-        assert is_quiet(user=ada, severity="high", at=at)
-        assert not is_quiet(user=ada, severity="critical", at=at)
-        assert not is_quiet(user=ada, severity="high", at=at + 8 * HOUR)
-        assert not is_quiet(user=bob, severity="high", at=at)
