@@ -67,12 +67,12 @@ class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
         """
         rule_ids = [int(version.partition(" ")[0]) for version in versions]
         own = RawSQL("alerts_alertrule.id || ' ' || alerts_alertrule.xmin || ' ' || alerts_alertrule.ctid", [])
-        rows: Any = self.get_queryset().filter(pk__in=rule_ids).annotate(version=own).order_by("pk")
-        return [(rule.version, rule) for rule in rows]
+        rows: Any = self.get_queryset().filter(pk__in=rule_ids).annotate(row_version=own).order_by("pk")
+        return [(rule.row_version, rule) for rule in rows]
 
-    def delete_demo(self) -> None:
-        """Delete the demo's rules."""
-        self.get_queryset().filter(demo=True).delete()
+    def of_demo(self) -> "Sequence[AlertRule]":
+        """Give the demo's rules."""
+        return list(self.get_queryset().filter(demo=True))
 
 
 class AlertQuerySet(RepositoryQuerySet["Alert"]):

@@ -21,23 +21,16 @@ from cameras import (
     services,
 )
 from cameras.admin_pictures import player, thumbnail
+from cameras.admin_shapes import DetectionLimitInline, MaskInline, ZoneInline, save_shapes
 from cameras.choices import MediaType
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
-from cameras.models import (
-    Camera,
-    CameraFolder,
-    CameraStatusChange,
-    DetectionLimit,
-    Mask,
-    Snapshot,
-    Zone,
-)
-from siteadmin.core.admin import BaseAdmin, BaseInline, ReadOnlyAdmin, act_on_each
+from cameras.models import Camera, CameraFolder, CameraStatusChange, Snapshot
+from siteadmin.core.admin import BaseInline, ReadOnlyAdmin, ServiceAdmin, VersionedForm, act_on_each, save_lines
 from siteadmin.core.exceptions import ValidationError
 
 
-class CameraForm(forms.ModelForm[Camera]):
+class CameraForm(VersionedForm[Camera]):
     """A camera's form; its id and folder follow from its name where they are not given."""
 
     class Meta:
@@ -86,33 +79,6 @@ class CameraForm(forms.ModelForm[Camera]):
         return values
 
 
-class ZoneInline(BaseInline):
-    """The zones of a camera, on its page."""
-
-    model = Zone
-    extra = 0
-    tab = True
-    fields = ("name", "zone_type", "coordinates", "color", "enabled", "priority")
-
-
-class MaskInline(BaseInline):
-    """The masks of a camera, on its page."""
-
-    model = Mask
-    extra = 0
-    tab = True
-    fields = ("name", "coordinates", "object_types", "enabled")
-
-
-class DetectionLimitInline(BaseInline):
-    """What an object must be to count on this camera."""
-
-    model = DetectionLimit
-    extra = 0
-    tab = True
-    fields = ("object_type", "ignored", "min_confidence", "min_area", "max_area")
-
-
 class CameraFolderInline(BaseInline):
     """Further folders whose pictures are this camera's."""
 
@@ -132,10 +98,11 @@ class CameraFolderInline(BaseInline):
 
 
 @admin.register(Camera)
-class CameraAdmin(BaseAdmin):
+class CameraAdmin(ServiceAdmin):
     """Cameras; deleting is undone by restoring."""
 
     form = CameraForm
+    create, change = services.create_camera, services.update_camera
     inlines = (ZoneInline, MaskInline, DetectionLimitInline, CameraFolderInline)
     list_display = ("picture", "name", "id", "status", "last_seen_at", "folder_path", "demo", "deleted_at")
     list_display_links = ("name",)
@@ -179,16 +146,12 @@ class CameraAdmin(BaseAdmin):
         password = services.make_ftp_password(obj.pk)
         messages.warning(request, f"FTP user {obj.pk}, password {password}. Note it now: it is not shown again.")
 
-    def save_model(self, request: HttpRequest, obj: Camera, form: CameraForm, change: bool) -> None:  # noqa: FBT001
-        """Create and change by the services, which touch nothing that another process sets."""
-        if change:
-            changed = {name: form.cleaned_data[name] for name in form.changed_data if name in form.cleaned_data}
-            services.update_camera(obj, fields=changed)
+    def save_formset(self, request: HttpRequest, form: CameraForm, formset: Any, change: bool) -> None:  # noqa: FBT001
+        """Store the lines of the inlines by the services."""
+        if formset.model is CameraFolder:
+            save_lines(formset, delete=services.remove_folder)
         else:
-            made = services.create_camera(fields=form.cleaned_data)
-            obj.pk, obj._state.adding = made.pk, False
-        if "cameras_camera_make_ftp_password" in request.POST:
-            self.make_ftp_password(request, obj)
+            save_shapes(formset, camera_id=form.instance.pk)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A camera goes by the action, which can be undone; its rows would go with it otherwise."""
@@ -203,39 +166,6 @@ class CameraAdmin(BaseAdmin):
     def restore_cameras(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
         """Undo the deletion."""
         act_on_each(request, queryset, lambda camera: services.restore_camera(camera.pk), done="restored")
-
-
-@admin.register(Zone)
-class ZoneAdmin(BaseAdmin):
-    """Zones of all cameras."""
-
-    list_display = ("name", "camera", "zone_type", "color", "enabled", "priority")
-    list_filter = ("zone_type", "enabled", "camera")
-    list_select_related = ("camera",)
-    search_fields = ("name", "camera__name")
-    autocomplete_fields = ("camera",)
-
-
-@admin.register(Mask)
-class MaskAdmin(BaseAdmin):
-    """Masks of all cameras."""
-
-    list_display = ("name", "camera", "object_types", "enabled")
-    list_filter = ("enabled", "camera")
-    list_select_related = ("camera",)
-    search_fields = ("name", "camera__name")
-    autocomplete_fields = ("camera",)
-
-
-@admin.register(DetectionLimit)
-class DetectionLimitAdmin(BaseAdmin):
-    """Limits of all cameras and of single ones."""
-
-    list_display = ("__str__", "ignored", "min_confidence", "min_area", "max_area")
-    list_filter = ("camera", "ignored")
-    list_select_related = ("camera",)
-    search_fields = ("object_type", "camera__name")
-    autocomplete_fields = ("camera",)
 
 
 @admin.register(CameraStatusChange)

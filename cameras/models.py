@@ -34,9 +34,10 @@ from cameras.unassigned_repositories import CameraFolderRepository, UnassignedUp
 from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
 from siteadmin.core.correlation import LONGEST_ID
+from siteadmin.core.versions import Versioned
 
 
-class Camera(models.Model):
+class Camera(Versioned):
     """A source of pictures; its id is a slug made from its folder's name."""
 
     camera_path: ClassVar = "id"
@@ -79,6 +80,7 @@ class Camera(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[CameraRepository] = CameraRepository()
+    audit_hidden = ("ftp_password",)
 
     class Meta:
         ordering = ["name", "id"]
@@ -173,7 +175,7 @@ class UnassignedUpload(Claimable):
         return f"{self.folder}/{self.name}"
 
 
-class Zone(models.Model):
+class Zone(Versioned):
     """A polygon on a camera's picture; its points are normalised to 0-1 from the top left corner."""
 
     camera_path: ClassVar = "camera_id"
@@ -205,7 +207,7 @@ class Zone(models.Model):
         return self.name
 
 
-class Mask(models.Model):
+class Mask(Versioned):
     """A polygon on a camera's picture in which objects are not seen, by their box's bottom centre."""
 
     camera_path: ClassVar = "camera_id"
@@ -235,7 +237,7 @@ class Mask(models.Model):
 SHARE = [MinValueValidator(0), MaxValueValidator(1)]
 
 
-class DetectionLimit(models.Model):
+class DetectionLimit(Versioned):
     """What an object must be to count, by camera and type; of several that fit, the closest says each thing.
 
     Closest first: this camera and this type, this camera, this type, everything.

@@ -9,7 +9,6 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,8 +19,7 @@ from events.admin_feedback import feedback_panel
 from events.choices import RiskLevel
 from events.models import Detection, Event
 from events.services import review
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
-from siteadmin.core.exceptions import EventNotFoundError, VersionConflictError
+from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, VersionedForm
 
 NOTHING = "–"
 THUMBNAIL_WIDTH = 160
@@ -29,18 +27,12 @@ DETECTIONS_SHOWN = 60
 """More than fit a page; the rest is in the list of detections."""
 
 
-class EventForm(forms.ModelForm[Event]):
-    """What people decide; `version` tells whether somebody else decided meanwhile."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput)
+class EventForm(VersionedForm[Event]):
+    """What people decide."""
 
     class Meta:
         model = Event
         fields = ("reviewed", "kept", "risk_score", "notes")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["version"] = self.instance.version
 
     def clean_risk_score(self) -> int | None:
         """A score may be corrected, not taken away."""
@@ -66,7 +58,7 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Event)
-class EventAdmin(BaseAdmin):
+class EventAdmin(ServiceAdmin):
     """Events; `extra_panels` of other apps stand below the detections, each made from the event for whoever asks."""
 
     extra_panels: ClassVar[list[Callable[[Event, HttpRequest], SafeString]]] = [analysis_panel, feedback_panel]
@@ -80,7 +72,7 @@ class EventAdmin(BaseAdmin):
     sortable_by = ("started_at",)
     search_fields = ("summary",)
     search_help_text = 'Words of summary, reasoning, notes, objects and camera; "a phrase", or, -not'
-    fieldsets = ((None, {"fields": ("reviewed", "kept", "risk_score", "notes", "version")}),)
+    fieldsets = ((None, {"fields": ("reviewed", "kept", "risk_score", "notes")}),)
     actions: ClassVar = ["mark_reviewed", "keep", "delete_events", "restore_events"]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Event], bool]:
@@ -141,19 +133,10 @@ class EventAdmin(BaseAdmin):
         answer: HttpResponseBase = super().change_view(request, object_id, form_url, context)
         return answer
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Show and take the form; somebody else's change is not overwritten."""
-        try:
-            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)
-        except (VersionConflictError, EventNotFoundError) as refusal:
-            messages.error(request, f"Nothing was saved: {refusal.message}.")
-            return redirect(request.path)
-        return answer
-
     def save_model(self, request: HttpRequest, obj: Event, form: EventForm, change: bool) -> None:  # noqa: FBT001
         """Write what was changed by the service."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in review.EDITABLE}
-        review.update_event(obj.pk, changes=changes, actor=request.user, expected_version=form.cleaned_data["version"])
+        review.update_event(obj.pk, changes=changes, actor=request.user, expected_version=form.cleaned_data[VERSION])
 
     @admin.action(description="Mark as reviewed", permissions=["change"])
     def mark_reviewed(self, request: HttpRequest, queryset: QuerySet[Event]) -> None:

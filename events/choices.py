@@ -122,10 +122,3 @@ class WorkState(models.TextChoices):
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
-
-
-class ExportFormat(models.TextChoices):
-    """How events are written into a file."""
-
-    CSV = "csv"
-    JSONL = "jsonl"

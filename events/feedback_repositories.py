@@ -14,7 +14,3 @@ class FeedbackRepository(Repository["EventFeedback"]):
     def of_event(self, event_id: int) -> "EventFeedback | None":
         """Give what was said of the event, or None."""
         return self.get_queryset().filter(event_id=event_id).first()
-
-    def delete_of_event(self, event_id: int) -> bool:
-        """Take back what was said of the event; False where nothing was."""
-        return bool(self.get_queryset().filter(event_id=event_id).delete()[0])

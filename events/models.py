@@ -17,7 +17,6 @@ from events.choices import (
     HIGH_FROM,
     MEDIUM_FROM,
     EventState,
-    ExportFormat,
     RiskLevel,
     ScoredBy,
     Verdict,
@@ -28,12 +27,14 @@ from events.feedback_repositories import FeedbackRepository
 from events.repositories import DetectionRepository, EventRepository
 from events.search_repositories import CameraSearchRepository
 from siteadmin.core.claims import Claimable
+from siteadmin.core.exporting import ExportFormat
+from siteadmin.core.versions import Versioned
 
 VISIBLE = Q(deleted_at=None, merged_into=None)
 """Events that lists show: neither deleted nor merged into another."""
 
 
-class Event(Claimable):
+class Event(Claimable, Versioned):
     """Detections of one camera that belong together; it waits for the rules while `due_at` is set.
 
     open -> closed; `version` counts people's changes alone.
@@ -81,7 +82,6 @@ class Event(Claimable):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     notes = models.TextField(blank=True)
     kept = models.BooleanField(default=False, help_text="Never removed by retention.")
-    version = models.PositiveIntegerField(default=1)
 
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="merged")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -197,7 +197,7 @@ class Detection(models.Model):
         return [f"{name}: " + ", ".join(f"{key} {told}" for key, told in value.items()) for name, value in known]
 
 
-class EventFeedback(models.Model):
+class EventFeedback(Versioned):
     """What a person says of an event's judgement; one an event."""
 
     camera_path: ClassVar = "event__camera_id"

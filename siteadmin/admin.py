@@ -1,18 +1,22 @@
 """The admin pages of the kernel's models; each app's own are in its `admin`."""
 
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectMultipleWidget
 
 from cameras.models import Camera
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
+from siteadmin.core.actors import ActorKind
+from siteadmin.core.admin import ReadOnlyAdmin, ServiceAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
-from siteadmin.core.keys import create_api_key
-from siteadmin.core.models import ApiKey, BreakerState, Change, DeadLetter
+from siteadmin.core.keys import create_api_key, delete_api_key, update_api_key
+from siteadmin.core.models import ApiKey, AuditEntry, BreakerState, Change, DeadLetter, RememberedRequest
 from siteadmin.core.retry import discard, requeue
 from siteadmin.core.roles import Role
 
@@ -36,10 +40,11 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(BaseAdmin):
+class ApiKeyAdmin(ServiceAdmin):
     """API keys; the key itself is shown once, right after it was made."""
 
     form = ApiKeyForm
+    change, delete = update_api_key, delete_api_key
     list_display = ["name", "prefix", "role", "camera_ids", "expires_at", "last_used_at", "revoked_at"]
     list_filter = ["role"]
     search_fields = ["name", "prefix"]
@@ -48,7 +53,7 @@ class ApiKeyAdmin(BaseAdmin):
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ApiKeyForm, change: bool) -> None:  # noqa: FBT001
         """Make a new key by the service, which alone knows its text."""
         if change:
-            ApiKey.objects.save(obj)
+            super().save_model(request, obj, form, change)
             return
         made, key = create_api_key(
             name=obj.name, role=Role(obj.role), camera_ids=obj.camera_ids, expires_at=obj.expires_at
@@ -67,18 +72,18 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     search_fields = ["subject", "error"]
     actions = ["requeue_letters", "discard_letters"]
 
-    @admin.action(description="Requeue: try the work again", permissions=["change"])
+    @admin.action(description="Requeue: try the work again", permissions=["settle"])
     def requeue_letters(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
         """Make each letter's row wait for its step again."""
         self._each(request, queryset, requeue, done="requeued")
 
-    @admin.action(description="Discard: let it go", permissions=["change"])
+    @admin.action(description="Discard: let it go", permissions=["settle"])
     def discard_letters(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
         """Close each letter without doing its work."""
         self._each(request, queryset, discard, done="discarded")
 
-    def has_change_permission(self, request: HttpRequest, obj: DeadLetter | None = None) -> bool:
-        """Let the actions through; every field stays read-only."""
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change dead letters may requeue and discard them; their fields are nobody's to edit."""
         return request.user.has_perm("core.change_deadletter")
 
     def _each(self, request: HttpRequest, queryset: QuerySet[DeadLetter], act: Any, *, done: str) -> None:
@@ -106,3 +111,50 @@ class ChangeAdmin(ReadOnlyAdmin):
     list_display = ["topic", "subject", "camera_id", "at"]
     list_filter = ["topic"]
     search_fields = ["=subject", "=camera_id"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what to what, when, from where, before and after."""
+
+    list_display = ["created_at", "who", "action", "what", "camera_id", "address"]
+    list_filter = ["actor_kind", "action", "resource_type"]
+    search_fields = ["=actor", "=resource_id", "=request_id", "=camera_id"]
+    search_help_text = "Searches for a whole name, id of a thing, of a camera or of a request"
+    sortable_by = ["created_at"]
+    fields = ["created_at", "who", "address", "request_id", "action", "what", "camera_id", "difference"]
+    readonly_fields = fields
+
+    @admin.display(description="Who")
+    def who(self, entry: AuditEntry) -> str:
+        """Name who it was, and by what."""
+        kind = ActorKind(entry.actor_kind).label
+        return f"{entry.actor} ({kind})" if entry.actor else kind
+
+    @admin.display(description="What")
+    def what(self, entry: AuditEntry) -> str:
+        """Name what it was done to, as it was called then."""
+        return f"{entry.resource_type.replace('_', ' ')} {entry.resource_id}: {entry.resource}"
+
+    @admin.display(description="Before and after")
+    def difference(self, entry: AuditEntry) -> SafeString:
+        """Show both states, field by field."""
+        before, after = entry.before or {}, entry.after or {}
+        rows = ((name, _shown(before.get(name)), _shown(after.get(name))) for name in {**before, **after})
+        head = SafeString("<thead><tr><th>Field</th><th>Before</th><th>After</th></tr></thead>")
+        cells = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>', rows)
+        return format_html('<table class="sa-difference">{}{}</table>', head, cells)
+
+
+@admin.register(RememberedRequest)
+class RememberedRequestAdmin(ReadOnlyAdmin):
+    """Requests with an Idempotency-Key; their answers are never shown."""
+
+    list_display = ["created_at", "actor", "key", "status", "running_until"]
+    search_fields = ["=key", "=actor"]
+    sortable_by = ["created_at"]
+    fields = ["created_at", "actor", "key", "fingerprint", "status", "running_until"]
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ from alerts.api import urls as alerts_api
 from alerts.api.evaluation import EventEvaluationViewSet
 from cameras.api import urls as cameras_api
 from events.api import urls as events_api
-from siteadmin.core import dead_letter_api
+from siteadmin.core import audit_api, dead_letter_api
 from siteadmin.core.error_views import UnknownPathView
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
@@ -17,8 +17,8 @@ from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 
 router = ApiRouter()
-for register in (cameras_api.register, events_api.register, alerts_api.register, dead_letter_api.register):
-    register(router)
+for part in (cameras_api, events_api, alerts_api, dead_letter_api, audit_api):
+    part.register(router)
 
 
 class SchemaView(SpectacularAPIView):

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from alerts.models import Channel
 from alerts.services.modes import make_first_modes
 from cameras.models import Camera
+from siteadmin.core.audit import record_created
 from siteadmin.core.groups import sync_groups
 from siteadmin.core.repositories import has_admin
 from siteadmin.demo.service import create_demo
@@ -36,7 +37,7 @@ def set_up_site() -> SetupReport:
     password = given or secrets.token_urlsafe(12)
     try:
         with transaction.atomic():
-            get_user_model().objects.create_superuser(ADMIN_NAME, password=password)
+            record_created(get_user_model().objects.create_superuser(ADMIN_NAME, password=password))
     except IntegrityError:  # another start was first
         return SetupReport()
     is_empty = not Camera.objects.exists()

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from alerts.link_pages import act_by_link
 from siteadmin import api, dashboard, health, metrics
+from siteadmin.core.audit_admin import change_own_password
 from siteadmin.core.problem_pages import ProblemListView, ProblemView
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("modes/<int:mode_id>/activate/", dashboard.switch_mode, name="switch-mode"),
     path("demo/remove/", dashboard.end_demo, name="end-demo"),
     path("", include("alerts.pages")),
+    path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("api", api.router.get_api_root_view()),
     path("api/", include(api.urlpatterns)),

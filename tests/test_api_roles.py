@@ -16,7 +16,7 @@ from events.models import EventFeedback, Export, PromptVersion
 from events.services.prompts import ensure_prompts
 from siteadmin import system_api
 from siteadmin.core.exceptions import InvalidInputError
-from siteadmin.core.models import DeadLetter
+from siteadmin.core.models import AuditEntry, DeadLetter
 from tests.api_roles import REFUSALS, Route, is_update, read_table, routes, write_column
 from tests.events.seen import picture_bytes, seen_event, stored_snapshot
 from tests.factories import (
@@ -78,7 +78,10 @@ def ids_of(camera: Camera) -> dict[str, Any]:
     letter = DeadLetter.objects.bury(queue="q", task="t", subject=camera.pk, payload={}, error="e", attempts=1)
     ensure_prompts()
     prompt = PromptVersion.objects.get_all()[0]
+    entry = AuditEntry(action="update", resource_type="camera", resource_id=camera.pk, camera_id=camera.pk)
+    entry.save()
     rows: dict[str, Any] = {
+        "audit": entry,
         "camera": camera,
         "zone": zone,
         "mask": mask,

@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
@@ -24,7 +23,7 @@ from cameras.admin import CameraStatusChangeAdmin
 from cameras.models import CameraStatusChange
 from events.admin import EventAdmin
 from events.models import Event
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
+from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, VersionedForm
 from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.permissions import camera_access
 
@@ -33,10 +32,19 @@ SNOOZE_MINUTES = 60
 OF_NO_CAMERA = ("delivery_link", "duplicate_link")
 
 
+class AlertForm(VersionedForm[Alert]):
+    """What people say along with a step."""
+
+    class Meta:
+        model = Alert
+        fields = ("note",)
+
+
 @admin.register(Alert)
-class AlertAdmin(BaseAdmin):
+class AlertAdmin(ServiceAdmin):
     """What somebody must be told; acknowledged and dismissed by people."""
 
+    form = AlertForm
     list_display: ClassVar = ["rule_name", "badge", "camera", "status", "suppressed_count", "created_at"]
     list_filter: ClassVar = ["status", "severity", "camera", "rule"]
     list_select_related: ClassVar = ["camera"]
@@ -127,37 +135,29 @@ class AlertAdmin(BaseAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponseBase:
-        """Show the alert, with a button for each step; what the service refuses is said on the page."""
+        """Show the alert, with a button for each step."""
         hidden = dict.fromkeys(("show_save", "show_save_and_continue", "show_save_and_add_another"), False)
-        try:
-            answer: HttpResponseBase = super().changeform_view(
-                request, object_id, form_url, {**(extra_context or {}), **hidden}
-            )
-        except SecurityIntelligenceError as refusal:
-            messages.error(request, f"{refusal.message}.")
-            return redirect(request.path)
-        return answer
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **hidden})
 
     def save_model(self, request: HttpRequest, obj: Alert, form: Any, change: bool) -> None:  # noqa: FBT001
         """Do what the button says; the row itself is the pipeline's."""
-        for button in self.get_actions_submit_line(request, obj.pk):
-            if button.action_name in request.POST:
-                button.method(request, obj)
+        obj.version = form.cleaned_data[VERSION] or obj.version
+        self.press_button(request, obj)
 
     @action(description="Acknowledge", permissions=["change"])  # type: ignore[untyped-decorator]
     def acknowledge(self, request: HttpRequest, obj: Alert) -> None:
         """Note that somebody knows of it, with the note on the page."""
-        acknowledge_alert(obj.pk, by=request.user, note=obj.note)
+        acknowledge_alert(obj.pk, by=request.user, note=obj.note, version=obj.version)
 
     @action(description="Dismiss", permissions=["change"])  # type: ignore[untyped-decorator]
     def dismiss(self, request: HttpRequest, obj: Alert) -> None:
         """Put it aside, with the note on the page."""
-        dismiss_alert(obj.pk, by=request.user, note=obj.note)
+        dismiss_alert(obj.pk, by=request.user, note=obj.note, version=obj.version)
 
     @action(description="Snooze for 1 hour", permissions=["change"])  # type: ignore[untyped-decorator]
     def snooze(self, request: HttpRequest, obj: Alert) -> None:
         """Leave people in peace for an hour, with the note on the page."""
-        snooze_alert(obj.pk, minutes=SNOOZE_MINUTES, by=request.user, note=obj.note)
+        snooze_alert(obj.pk, minutes=SNOOZE_MINUTES, by=request.user, note=obj.note, version=obj.version)
 
     @admin.action(description="Acknowledge", permissions=["change"])
     def acknowledge_all(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:

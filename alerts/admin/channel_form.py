@@ -20,6 +20,7 @@ from alerts.channels.registry import transport_of
 from alerts.choices import DEFAULT_PERIOD_SECONDS, ChannelKind
 from alerts.models import Channel
 from alerts.services.channels import shown_config
+from siteadmin.core.admin import VersionedForm
 
 SETTINGS_OF: dict[str, dict[str, str]] = {
     ChannelKind.INBOX: {},
@@ -58,7 +59,7 @@ def _help_of_users() -> str:
     )
 
 
-class ChannelForm(forms.ModelForm[Channel]):
+class ChannelForm(VersionedForm[Channel]):
     """A channel with its settings as fields; masked values that are left as they are keep the old ones."""
 
     url = forms.CharField(label="URL", required=False, widget=UnfoldAdminTextInputWidget)

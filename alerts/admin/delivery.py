@@ -21,15 +21,16 @@ from alerts.services.channels import (
     update_channel,
 )
 from alerts.services.delivery import retry_delivery
-from siteadmin.core.admin import BaseAdmin, BaseInline, ReadOnlyAdmin
+from siteadmin.core.admin import VERSION, BaseInline, ReadOnlyAdmin, ServiceAdmin
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
 
 @admin.register(Channel)
-class ChannelAdmin(BaseAdmin):
+class ChannelAdmin(ServiceAdmin):
     """Ways to reach people."""
 
     form = ChannelForm
+    delete = delete_channel
     list_display: ClassVar = ["name", "kind", "enabled", "problem"]
     list_filter: ClassVar = ["kind", "enabled"]
     list_select_related: ClassVar = ["mqtt_connection"]
@@ -43,7 +44,7 @@ class ChannelAdmin(BaseAdmin):
         """Show the settings of the kind, or while it is not chosen those of all."""
         shown = list(FIELDS_OF.values()) if obj is None else [FIELDS_OF.get(obj.kind, [])]
         names = [name for names in shown for name in names]
-        problem = [] if obj is None else ["problem"]
+        problem = [] if obj is None else ["problem", *self.version_field(request, obj)]
         return [(None, {"fields": ["name", "kind", "enabled", *names, *OPTIONS, *problem]})]
 
     @admin.display(description="Problem", empty_value="-")
@@ -57,11 +58,16 @@ class ChannelAdmin(BaseAdmin):
         config, secret = values["config"], values.get("new_secret", "")
         options = {name: values[name] for name in OPTIONS}
         if change:
-            update_channel(obj.pk, name=obj.name, enabled=obj.enabled, config=config, secret=secret, **options)
-            # unfold's own save_model would look for its buttons.
-            for button in self.get_actions_submit_line(request, obj.pk):
-                if button.action_name in request.POST:
-                    button.method(request, obj)
+            update_channel(
+                obj.pk,
+                name=obj.name,
+                enabled=obj.enabled,
+                config=config,
+                secret=secret,
+                expected_version=values[VERSION],
+                **options,
+            )
+            self.press_button(request, obj)
             return
         made = create_channel(
             name=obj.name,
@@ -75,15 +81,6 @@ class ChannelAdmin(BaseAdmin):
         obj.refresh_from_db()
         if made.secret:
             messages.warning(request, f"The secret is {made.secret} - note it now, it is not shown again.")
-
-    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
-        """Delete by the service, which lets fail what waited for the channel."""
-        delete_channel(obj.pk)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
-        """Delete each by the service."""
-        for channel in queryset:
-            delete_channel(channel.pk)
 
     @admin.action(description="Make a new secret (webhooks)", permissions=["change"])
     def rotate_secrets(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:

@@ -7,8 +7,6 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelect2MultipleWidget,
@@ -22,8 +20,7 @@ from alerts.schedules import ScheduleError, parse_schedule
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from alerts.services.silences import snooze_rule
 from cameras.models import Camera, Zone
-from siteadmin.core.admin import BaseAdmin, BaseInline
-from siteadmin.core.exceptions import SecurityIntelligenceError
+from siteadmin.core.admin import VERSION, BaseInline, ServiceAdmin, VersionedForm
 
 CONDITIONS = ("risk_threshold", "camera_ids", "object_types", "min_confidence", "zone_ids", "modes")
 SCHEDULE_FIELDS = {"days": "days", "start": "start", "end": "end", "timezone": "schedule_timezone"}
@@ -31,7 +28,7 @@ SCHEDULE_FIELDS = {"days": "days", "start": "start", "end": "end", "timezone": "
 SILENCE_MINUTES = 60
 
 
-class AlertRuleForm(forms.ModelForm[AlertRule]):
+class AlertRuleForm(VersionedForm[AlertRule]):
     """A rule with cameras, zones and channels to choose from, and its schedule as plain fields."""
 
     camera_ids = forms.MultipleChoiceField(
@@ -162,17 +159,17 @@ class EscalationInline(BaseInline):
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(BaseAdmin):
+class AlertRuleAdmin(ServiceAdmin):
     """Conditions, and who is told."""
 
     form = AlertRuleForm
+    delete = delete_rule
     list_display: ClassVar = ["name", "severity", "enabled", "told", "last_fired", "demo"]
     list_filter: ClassVar = ["enabled", "severity", "channels"]
     search_fields: ClassVar = ["name", "description"]
     actions: ClassVar = ["switch_on", "switch_off", "silence"]
     inlines: ClassVar = [EscalationInline]
     change_form_outer_after_template = "alerts/admin_preview.html"
-    compressed_fields = True
     fieldsets: ClassVar = [
         (None, {"fields": ["name", "description", "enabled", "severity", "trigger"]}),
         (
@@ -197,22 +194,13 @@ class AlertRuleAdmin(BaseAdmin):
         """Say when it last made an alert."""
         return getattr(rule, "last_fired_at", None)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Show and take the form; what the service refuses is said on the page."""
-        try:
-            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)
-        except SecurityIntelligenceError as refusal:
-            messages.error(request, f"Nothing was saved: {refusal.message}.")
-            return redirect(request.path)
-        return answer
-
     def save_model(self, request: HttpRequest, obj: AlertRule, form: AlertRuleForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""
         values = form.cleaned_data
         names = [*AlertRuleForm.Meta.fields, "camera_ids", "zone_ids", "object_types", "schedule", "modes"]
         fields = {name: values[name] for name in names}
         if change:
-            update_rule(obj.pk, fields=fields, channel_ids=values["channel_ids"])
+            update_rule(obj.pk, fields=fields, channel_ids=values["channel_ids"], expected_version=values[VERSION])
         else:
             obj.pk = create_rule(fields=fields, channel_ids=values["channel_ids"]).pk
             obj._state.adding = False
@@ -227,15 +215,6 @@ class AlertRuleAdmin(BaseAdmin):
         ]
         update_rule(form.instance.pk, fields={}, escalation=steps)
         formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
-
-    def delete_model(self, request: HttpRequest, obj: AlertRule) -> None:
-        """Delete by the service."""
-        delete_rule(obj.pk)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-        """Delete each by the service."""
-        for rule in queryset:
-            delete_rule(rule.pk)
 
     @admin.action(description="Switch on", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:

@@ -1,6 +1,5 @@
 """The admin pages of modes, silences and quiet hours."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,8 +8,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -23,34 +20,17 @@ from alerts.choices import DAYS, Severity
 from alerts.models import AlertRule, Mode, ModeChange, QuietHours, Silence
 from alerts.schedules import ScheduleError, parse_schedule, parse_switch_times
 from alerts.services.modes import activate_mode, create_mode, delete_mode, update_mode
+from alerts.services.quiet_hours import create_quiet_hours, delete_quiet_hours, update_quiet_hours
 from alerts.services.silences import MATCHERS, create_silence, delete_silence, snooze_camera, update_silence
 from cameras.admin import CameraAdmin
 from cameras.models import Camera, Zone
-from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
-from siteadmin.core.exceptions import CameraNotFoundError, SecurityIntelligenceError, ValidationError
+from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, VersionedForm
+from siteadmin.core.exceptions import CameraNotFoundError
 
 SILENCE_MINUTES = 60
 
 
-class ServiceAdmin(BaseAdmin):
-    """A page whose changes services make; what they refuse is said on the page."""
-
-    compressed_fields = True
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Show and take the form."""
-        try:
-            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)
-        except SecurityIntelligenceError as refusal:
-            details = refusal.errors if isinstance(refusal, ValidationError) else []
-            messages.error(
-                request, " ".join(["Nothing was saved:", refusal.message, *(one["detail"] for one in details)])
-            )
-            return redirect(request.path)
-        return answer
-
-
-class ModeForm(forms.ModelForm[Mode]):
+class ModeForm(VersionedForm[Mode]):
     """A mode with its switch times as lines."""
 
     times = forms.CharField(
@@ -100,6 +80,7 @@ class ModeAdmin(ServiceAdmin):
     """What the place is set to; one mode is active."""
 
     form = ModeForm
+    delete = delete_mode
     list_display: ClassVar = ["name", "active", "switches"]
     actions: ClassVar = ["activate_one"]
     actions_submit_line: ClassVar = ["activate"]
@@ -122,26 +103,8 @@ class ModeAdmin(ServiceAdmin):
             obj.pk = create_mode(fields=fields).pk
             obj._state.adding = False
             return
-        update_mode(obj.pk, fields=fields)
-        for button in self.get_actions_submit_line(request, obj.pk):
-            if button.action_name in request.POST:
-                button.method(request, obj)
-
-    def delete_model(self, request: HttpRequest, obj: Mode) -> None:
-        """Delete by the service."""
-        self._delete(request, [obj])
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Mode]) -> None:
-        """Delete each by the service."""
-        self._delete(request, queryset)
-
-    def _delete(self, request: HttpRequest, modes: Iterable[Mode]) -> None:
-        """Delete each, and say which stay."""
-        for mode in modes:
-            try:
-                delete_mode(mode.pk)
-            except SecurityIntelligenceError as refusal:
-                messages.error(request, f"{mode} stays: {refusal.message}.")
+        update_mode(obj.pk, fields=fields, expected_version=form.cleaned_data[VERSION])
+        self.press_button(request, obj)
 
     @action(description="Activate", permissions=["change"])  # type: ignore[untyped-decorator]
     def activate(self, request: HttpRequest, obj: Mode) -> None:
@@ -187,7 +150,7 @@ camera_actions: list[Any] = CameraAdmin.actions
 camera_actions.append(silence_cameras)
 
 
-class SilenceForm(forms.ModelForm[Silence]):
+class SilenceForm(VersionedForm[Silence]):
     """A silence with cameras, rules and zones to choose from."""
 
     camera_ids = forms.MultipleChoiceField(label="Cameras", required=False, widget=UnfoldAdminSelect2MultipleWidget)
@@ -248,6 +211,7 @@ class SilenceAdmin(ServiceAdmin):
     """What is silent, and until when."""
 
     form = SilenceForm
+    delete = delete_silence
     list_display: ClassVar = ["__str__", "what", "starts_at", "ends_at", "created_by"]
     fields: ClassVar = [*MATCHERS, "starts_at", "ends_at", "comment"]
 
@@ -263,24 +227,16 @@ class SilenceAdmin(ServiceAdmin):
     def save_model(self, request: HttpRequest, obj: Silence, form: SilenceForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""
         names = [*MATCHERS, "starts_at", "ends_at", "comment"]
+        names = [name for name in names if not change or name in form.changed_data]
         fields = {name: form.cleaned_data[name] for name in names if form.cleaned_data[name] is not None}
         if change:
-            update_silence(obj.pk, fields=fields)
+            update_silence(obj.pk, fields=fields, expected_version=form.cleaned_data[VERSION])
         else:
             obj.pk = create_silence(fields=fields, by=request.user.get_username()).pk
             obj._state.adding = False
 
-    def delete_model(self, request: HttpRequest, obj: Silence) -> None:
-        """End it by the service."""
-        delete_silence(obj.pk)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Silence]) -> None:
-        """End each by the service."""
-        for silence in queryset:
-            delete_silence(silence.pk)
-
-
-class QuietHoursForm(forms.ModelForm[QuietHours]):
+class QuietHoursForm(VersionedForm[QuietHours]):
     """Quiet hours with the schedule as plain fields."""
 
     days = forms.MultipleChoiceField(
@@ -308,7 +264,7 @@ class QuietHoursForm(forms.ModelForm[QuietHours]):
             raise forms.ValidationError("Choose either a channel or a user.")
         try:
             given = {name: cleaned.get(name) for name in ("days", "start", "end", "timezone")}
-            self.instance.schedule = parse_schedule(given).as_json()
+            cleaned["schedule"] = parse_schedule(given).as_json()
         except ScheduleError as error:
             for name, text in error.errors.items():
                 if name not in self.errors:
@@ -321,9 +277,20 @@ class QuietHoursAdmin(ServiceAdmin):
     """Hours of the week in which a channel, or what is a person's own, is not used."""
 
     form = QuietHoursForm
+    delete = delete_quiet_hours
     list_display: ClassVar = ["__str__", "hours", "critical_passes", "enabled"]
     list_select_related: ClassVar = ["channel", "user"]
     fields: ClassVar = ["channel", "user", "days", "start", "end", "timezone", "critical_passes", "enabled"]
+
+    def save_model(self, request: HttpRequest, obj: QuietHours, form: QuietHoursForm, change: bool) -> None:  # noqa: FBT001
+        """Store by the service."""
+        names = ["channel", "user", "schedule", "critical_passes", "enabled"]
+        fields = {name: form.cleaned_data[name] for name in names}
+        if change:
+            update_quiet_hours(obj.pk, fields=fields, expected_version=form.cleaned_data[VERSION])
+        else:
+            obj.pk = create_quiet_hours(fields=fields).pk
+            obj._state.adding = False
 
     @admin.display(description="Hours")
     def hours(self, quiet: QuietHours) -> str:

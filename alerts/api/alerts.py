@@ -18,8 +18,8 @@ from siteadmin.core.filters import InstantFilter, MultiIdFilter, MultiValueFilte
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, WhoField
-from siteadmin.core.viewsets import ReadViewSet
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField, WhoField
+from siteadmin.core.viewsets import ChangeMixin, ReadViewSet
 
 MOST_AT_ONCE = 1000
 """Alerts of one bulk request."""
@@ -79,9 +79,7 @@ class AlertActionSerializer(StrictSerializer):
     """What somebody says along."""
 
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    version = serializers.IntegerField(
-        required=False, min_value=1, help_text="Only where nobody changed the alert since this version."
-    )
+    version = VersionField()
 
 
 class AlertSnoozeSerializer(AlertActionSerializer):
@@ -164,7 +162,7 @@ class AlertFilter(StrictFilterSet):
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
 
 
-class AlertViewSet(ReadViewSet[Alert]):
+class AlertViewSet(ReadViewSet[Alert], ChangeMixin[Alert]):
     """Alerts, newest first."""
 
     serializer_class = AlertSerializer
@@ -232,9 +230,12 @@ class AlertViewSet(ReadViewSet[Alert]):
         says: type[AlertActionSerializer] = AlertActionSerializer,
     ) -> Response:
         said = says(data=request.data)
+        alert = self.get_object()
         said.is_valid(raise_exception=True)
-        alert = act(self.get_object().pk, by=request.user, **said.validated_data)
-        return Response(AlertSerializer(alert).data)
+        values = dict(said.validated_data)
+        with self.expecting(alert, stated=values.pop("version", None)):
+            alert = act(alert.pk, by=request.user, version=self.expected_version, **values)
+        return self.answer(alert)
 
 
 ACTS: dict[str, Callable[..., Alert]] = {

@@ -25,7 +25,7 @@ from alerts.services.channels import (
 from siteadmin.core.exceptions import ChannelNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import CrudViewSet
 
@@ -40,6 +40,7 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
         max_length=200,
         help_text="`whsec_...`; made if not given, shown in the answer to the creation alone. Webhooks only.",
     )
+    version = VersionField()
     problem = serializers.SerializerMethodField(help_text="Why it can send nothing at present; empty: it can.")
 
     class Meta:
@@ -58,6 +59,7 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
             "problem",
             "disabled_reason",
             "created_at",
+            "version",
         ]
         read_only_fields = ["disabled_reason", "created_at"]
         # A taken name is a conflict, which the service reports.
@@ -136,6 +138,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
     filterset_class = ChannelFilter
     not_found = ChannelNotFoundError
     ordering_fields = ("name", "created_at")
+    outside_actions = ("test",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "test", "rotate_secret"), Role.OPERATOR)
 
     throttle_scopes: ClassVar = {"test": Scope.TESTS}
@@ -158,10 +161,10 @@ class ChannelViewSet(CrudViewSet[Channel]):
     def perform_update(self, serializer: BaseSerializer[Channel]) -> Channel:
         assert serializer.instance is not None
         changes = {name: value for name, value in serializer.validated_data.items() if name != "kind"}
-        return update_channel(serializer.instance.pk, **changes)
+        return update_channel(serializer.instance.pk, **changes, expected_version=self.expected_version)
 
     def perform_destroy(self, instance: Channel) -> None:
-        delete_channel(instance.pk)
+        delete_channel(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=None, responses=RotatedSecretSerializer)
     @action(detail=True, methods=["post"], url_path="rotate-secret")

@@ -16,7 +16,7 @@ from alerts.schedules import MOST_SWITCH_TIMES, ScheduleError, parse_switch_time
 from alerts.services.modes import activate_mode, create_mode, delete_mode, update_mode
 from siteadmin.core.exceptions import ModeNotFoundError
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.viewsets import CrudViewSet
 
 
@@ -48,10 +48,11 @@ class ModeSerializer(StrictModelSerializer[Mode]):
 
     active = serializers.BooleanField(source="is_active", read_only=True)
     switch_times = SwitchTimesSerializer(required=False, allow_null=True)
+    version = VersionField()
 
     class Meta:
         model = Mode
-        fields = ["id", "name", "active", "switch_times"]
+        fields = ["id", "name", "active", "switch_times", "version"]
         # A taken name is a conflict, which the service reports.
         extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
 
@@ -82,11 +83,13 @@ class ModeViewSet(CrudViewSet[Mode]):
     def perform_update(self, serializer: BaseSerializer[Mode]) -> Mode:
         """Change the mode; rules that name it follow."""
         assert serializer.instance is not None
-        return update_mode(serializer.instance.pk, fields=serializer.validated_data)
+        return update_mode(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: Mode) -> None:
         """Delete the mode."""
-        delete_mode(instance.pk)
+        delete_mode(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=None, responses=ModeSerializer)
     @action(detail=True, methods=["post"])

@@ -21,7 +21,7 @@ from siteadmin.core.exceptions import AlertRuleNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.throttling import Scope
 from siteadmin.core.viewsets import CrudViewSet
 
@@ -50,6 +50,7 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
         child=EscalationStepSerializer(), required=False, max_length=MOST_ESCALATION_STEPS, source="escalation_chain"
     )
     last_fired_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    version = VersionField()
 
     class Meta:
         model = AlertRule
@@ -73,6 +74,7 @@ class AlertRuleSerializer(StrictModelSerializer[AlertRule]):
             "escalation",
             "last_fired_at",
             "created_at",
+            "version",
         ]
         read_only_fields = ["created_at"]
         # A taken name is a conflict, which the service reports.
@@ -114,6 +116,7 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
     filterset_class = AlertRuleFilter
     not_found = AlertRuleNotFoundError
     ordering_fields = ("name", "created_at")
+    asking_actions = ("preview", "preview_new")
     required_roles: ClassVar = dict.fromkeys(
         ("list", "retrieve", "metadata", "update", "preview", "preview_new"), Role.OPERATOR
     )
@@ -145,11 +148,12 @@ class AlertRuleViewSet(CrudViewSet[AlertRule]):
             channel_ids=fields.pop("channel_ids", None),
             escalation=fields.pop("escalation_chain", None),
             fields=fields,
+            expected_version=self.expected_version,
         )
 
     def perform_destroy(self, instance: AlertRule) -> None:
         """Delete the rule."""
-        delete_rule(instance.pk)
+        delete_rule(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=PreviewRequestSerializer, responses=PreviewResultSerializer, filters=False)
     @action(detail=True, methods=["post"])

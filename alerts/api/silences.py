@@ -14,12 +14,13 @@ from rest_framework.serializers import BaseSerializer
 from alerts.api.fields import ScheduleSerializer, SetField, ids, words
 from alerts.choices import LONGEST_SNOOZE_MINUTES, Severity
 from alerts.models import QuietHours, Silence
+from alerts.services.quiet_hours import create_quiet_hours, delete_quiet_hours, update_quiet_hours
 from alerts.services.silences import create_silence, delete_silence, snooze_camera, snooze_rule, update_silence
 from siteadmin.core.exceptions import QuietHoursNotFoundError, SilenceNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiIdFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.viewsets import CrudViewSet
 
 STATES = (("pending", "to come"), ("active", "in effect"), ("expired", "over"))
@@ -35,6 +36,7 @@ class SilenceSerializer(StrictModelSerializer[Silence]):
     zone_ids = ids()
     starts_at = serializers.DateTimeField(required=False, help_text="Now, where not given.")
     comment = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    version = VersionField()
 
     class Meta:
         model = Silence
@@ -50,6 +52,7 @@ class SilenceSerializer(StrictModelSerializer[Silence]):
             "comment",
             "created_by",
             "created_at",
+            "version",
         ]
         read_only_fields = ["created_by", "created_at"]
 
@@ -100,11 +103,13 @@ class SilenceViewSet(CrudViewSet[Silence]):
     def perform_update(self, serializer: BaseSerializer[Silence]) -> Silence:
         """Change the silence."""
         assert serializer.instance is not None
-        return update_silence(serializer.instance.pk, fields=serializer.validated_data)
+        return update_silence(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: Silence) -> None:
         """End the silence."""
-        delete_silence(instance.pk)
+        delete_silence(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=SnoozeSerializer, responses={201: SilenceSerializer})
     @action(detail=False, methods=["post"])
@@ -125,10 +130,11 @@ class QuietHoursSerializer(StrictModelSerializer[QuietHours]):
     user = serializers.SlugRelatedField(
         slug_field="username", queryset=get_user_model()._default_manager.all(), required=False, allow_null=True
     )
+    version = VersionField()
 
     class Meta:
         model = QuietHours
-        fields = ["id", "channel", "user", "schedule", "critical_passes", "enabled"]
+        fields = ["id", "channel", "user", "schedule", "critical_passes", "enabled", "version"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take the hours of one channel or of one person."""
@@ -157,3 +163,18 @@ class QuietHoursViewSet(CrudViewSet[QuietHours]):
     def get_rows(self) -> QuerySet[QuietHours]:
         """Give all, with channel and person."""
         return QuietHours.objects.with_whose()
+
+    def perform_create(self, serializer: BaseSerializer[QuietHours]) -> QuietHours:
+        """Make the quiet hours."""
+        return create_quiet_hours(fields=serializer.validated_data)
+
+    def perform_update(self, serializer: BaseSerializer[QuietHours]) -> QuietHours:
+        """Change the quiet hours."""
+        assert serializer.instance is not None
+        return update_quiet_hours(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
+
+    def perform_destroy(self, instance: QuietHours) -> None:
+        """Delete the quiet hours."""
+        delete_quiet_hours(instance.pk, expected_version=self.expected_version)

@@ -11,12 +11,13 @@ from alerts.models.rules import AlertRule
 from alerts.rule_repositories import UNACKNOWLEDGED, AlertRepository, CooldownRepository
 from cameras.models import Camera
 from events.models import Event
+from siteadmin.core.versions import Versioned
 
 if TYPE_CHECKING:  # an escalation knows its alert
     from alerts.models.escalation import Escalation
 
 
-class Alert(models.Model):
+class Alert(Versioned):
     """The record that somebody must be told of an event.
 
     pending -> delivered -> acknowledged -> dismissed; suppressed where a reason kept it from being sent.
@@ -49,7 +50,6 @@ class Alert(models.Model):
         null=True, blank=True, help_text="Until then nothing is sent for it, and nobody is told of more under its key."
     )
     note = models.TextField(blank=True)
-    version = models.PositiveIntegerField(default=1, help_text="Counts people's changes alone.")
 
     objects: ClassVar[AlertRepository] = AlertRepository()
 

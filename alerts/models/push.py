@@ -36,6 +36,7 @@ class PushSubscription(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[PushSubscriptionRepository] = PushSubscriptionRepository()
+    audit_hidden = ("endpoint_hash", "p256dh")
 
     class Meta:
         ordering = ["-created_at", "-id"]

@@ -1,6 +1,6 @@
 """Rules, and what was decided by them."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -22,6 +22,7 @@ from alerts.models.channels import Channel
 from alerts.rule_repositories import AlertRuleRepository
 from cameras.models import CameraStatusChange
 from events.models import Event
+from siteadmin.core.versions import Versioned
 
 if TYPE_CHECKING:  # steps know their rule
     from alerts.models.escalation import EscalationStep
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # steps know their rule
 ONE_CAUSE = Q(event__isnull=False, change__isnull=True) | Q(event__isnull=True, change__isnull=False)
 
 
-class AlertRule(models.Model):
+class AlertRule(Versioned):
     """Conditions that all must hold for an event, and who is told then."""
 
     name = models.CharField(max_length=100, unique=True)
@@ -79,6 +80,11 @@ class AlertRule(models.Model):
     def escalation_chain(self) -> "list[EscalationStep]":
         """Its escalation steps, in order; costs two queries unless they were fetched along."""
         return sorted(self.escalation_steps.all(), key=lambda step: step.position)
+
+    def audit_details(self) -> dict[str, Any]:
+        """Give what is recorded of it beside its fields."""
+        steps = self.escalation_steps.order_by("position").prefetch_related("channels")
+        return {"escalation": [{"wait_seconds": one.wait_seconds, "channel_ids": one.channel_ids} for one in steps]}
 
 
 class RuleDecision(models.Model):

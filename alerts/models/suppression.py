@@ -16,9 +16,10 @@ from alerts.suppression_repositories import (
     QuietHoursRepository,
     SilenceRepository,
 )
+from siteadmin.core.versions import Versioned
 
 
-class Mode(models.Model):
+class Mode(Versioned):
     """What the place is set to, such as home or away; one mode is active, and rules may be limited to some."""
 
     name = models.CharField(max_length=LONGEST_MODE_NAME, unique=True)
@@ -61,7 +62,7 @@ class ModeChange(models.Model):
         return f"{self.mode_name} by {self.by}"
 
 
-class Silence(models.Model):
+class Silence(Versioned):
     """A time in which what matches is recorded, and nobody is told.
 
     All matchers that are set must match; an empty one is not set. What it once was is kept in hidden rows, so that
@@ -94,7 +95,7 @@ class Silence(models.Model):
         return self.comment or f"Silence {self.pk}"
 
 
-class QuietHours(models.Model):
+class QuietHours(Versioned):
     """Hours of the week in which a channel, or all that is a person's own, is not used."""
 
     channel = models.ForeignKey(Channel, null=True, blank=True, on_delete=models.CASCADE, related_name="quiet_hours")

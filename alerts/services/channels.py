@@ -14,6 +14,7 @@ from alerts.messages import build_test_notice
 from alerts.models import Channel, Delivery, MqttConnection, PushSubscription
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.sending import breaker_of, send_message
+from siteadmin.core.audit import changing, record, record_created
 from siteadmin.core.exceptions import ChannelNotFoundError, DuplicateResourceError
 from siteadmin.core.fields import UnreadableText
 from siteadmin.core.models import BreakerState
@@ -36,6 +37,7 @@ def create_channel(
     with transaction.atomic():
         _store(channel)
         _expect_connection(channel)
+        record_created(channel)
     return channel
 
 
@@ -46,33 +48,37 @@ def update_channel(
     enabled: bool | None = None,
     config: dict[str, Any] | None = None,
     secret: str | None = None,
+    expected_version: int | None = None,
     **options: Any,
 ) -> Channel:
     """Change what is given; masked values keep the old ones. What waits for the channel is parked while it is off.
 
-    ChannelNotFoundError, ConfigError or DuplicateResourceError.
+    ChannelNotFoundError, ConfigError, DuplicateResourceError, or VersionConflictError where somebody changed it since
+    `expected_version`.
     """
     with transaction.atomic():
-        channel = Channel.objects.get_locked(channel_id)
-        if channel is None:
-            raise ChannelNotFoundError(channel_id)
+        channel = _locked(channel_id)
         transport = transport_of(channel.kind)
-        if name is not None:
-            channel.name = name
-        for option, value in options.items():
-            setattr(channel, option, value)
         before, settings_before = breaker_of(channel), (channel.enabled, channel.config)
-        if config is not None:
-            channel.config = transport.validate(config, old=channel.config if channel.is_readable else None)
-        if secret:
-            _change_secret(channel, to=transport.make_secret(secret))
-        elif config is not None and isinstance(channel.secret, UnreadableText):
-            raise ConfigError({"secret": f"{UNREADABLE} It takes a new secret too."})
-        if config is not None or secret:
-            channel.revision += 1
-        if enabled is not None and enabled != channel.enabled:
-            channel.enabled, channel.disabled_reason = enabled, ""
-        _store(channel)
+        with changing(channel, expected_version=expected_version):
+            if name is not None:
+                channel.name = name
+            for option, value in options.items():
+                setattr(channel, option, value)
+            is_new = bool(secret)
+            if config is not None:
+                config = transport.validate(config, old=channel.config if channel.is_readable else None)
+                is_new |= not channel.is_readable or config != channel.config
+                channel.config = config
+            if secret:
+                _change_secret(channel, to=transport.make_secret(secret))
+            elif config is not None and isinstance(channel.secret, UnreadableText):
+                raise ConfigError({"secret": f"{UNREADABLE} It takes a new secret too."})
+            if is_new:
+                channel.revision += 1
+            if enabled is not None and enabled != channel.enabled:
+                channel.enabled, channel.disabled_reason = enabled, ""
+            _store(channel)
         after = breaker_of(channel)
         if before is not None and after is not None and before.name != after.name:
             BreakerState.objects.delete_by_id(before.name)
@@ -92,34 +98,31 @@ def rotate_secret(channel_id: int) -> str:
     ChannelNotFoundError, or ConfigError for a kind without secrets.
     """
     with transaction.atomic():
-        channel = Channel.objects.get_locked(channel_id)
-        if channel is None:
-            raise ChannelNotFoundError(channel_id)
+        channel = _locked(channel_id)
         made = transport_of(channel.kind).make_secret("")
         if not made:
             raise ConfigError({"secret": "Only webhooks have a secret"})
-        old = channel.secret
-        _change_secret(channel, to=made)
-        if old:
-            channel.old_secret, channel.old_secret_until = old, timezone.now() + SECRET_OVERLAP
-        channel.revision += 1
-        _store(channel)
+        with changing(channel, action="rotate_secret"):
+            old = channel.secret
+            _change_secret(channel, to=made)
+            if old:
+                channel.old_secret, channel.old_secret_until = old, timezone.now() + SECRET_OVERLAP
+            channel.revision += 1
+            _store(channel)
     return made
 
 
-def delete_channel(channel_id: int) -> bool:
-    """Delete the channel; what waits for it fails with that reason. False where there is none."""
+def delete_channel(channel_id: int, *, expected_version: int | None = None) -> None:
+    """Delete the channel; what waits for it fails with that reason. ChannelNotFoundError, VersionConflictError."""
     with transaction.atomic():
-        channel = Channel.objects.get_locked(channel_id)
-        if channel is None:
-            return False
+        channel = _locked(channel_id)
         # Parked ones would wait for ever for a channel that is gone.
         Delivery.objects.wake_parked(channel_id)
         breaker = breaker_of(channel)
         if breaker is not None:
             BreakerState.objects.delete_by_id(breaker.name)
-        Channel.objects.delete(channel)
-    return True
+        with changing(channel, action="delete", expected_version=expected_version):
+            Channel.objects.delete(channel)
 
 
 def send_test_message(channel_id: int) -> DeliveryResult:
@@ -138,10 +141,13 @@ def send_test_message(channel_id: int) -> DeliveryResult:
     made = send_message(channel, Message(key=key, body=body, cameras=frozenset()))
     if made.accepted:
         _end_outage(channel)
+    told = "delivered" if made.accepted else "failed"
+    with transaction.atomic():
+        record("test", channel, after={"outcome": told})
     outcome = ChannelOutcome(
         channel_id=channel.pk,
         channel=channel.name,
-        outcome="delivered" if made.accepted else "failed",
+        outcome=told,
         status_code=made.status_code,
         error=made.text,
         duration_ms=round(made.duration.total_seconds() * 1000),
@@ -175,6 +181,13 @@ def _expect_connection(channel: Channel) -> None:
     """Forget how the connection of a channel stood that has other settings now; it is made anew in a moment."""
     if channel.kind == ChannelKind.MQTT:
         MqttConnection.objects.expect(channel.pk)
+
+
+def _locked(channel_id: int) -> Channel:
+    channel = Channel.objects.get_locked(channel_id)
+    if channel is None:
+        raise ChannelNotFoundError(channel_id)
+    return channel
 
 
 def _told(outcome: ChannelOutcome) -> DeliveryResult:

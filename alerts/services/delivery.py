@@ -25,7 +25,7 @@ from alerts.services.flood import let_go, pass_limit
 from alerts.services.lanes import Lanes, Place
 from alerts.services.sending import breaker_of
 from alerts.services.suppression import quiet_people
-from siteadmin.core import pipeline
+from siteadmin.core import audit, pipeline
 from siteadmin.core.breaker import BreakerView, Position, state_of
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundError, InvalidStateTransitionError
 from siteadmin.core.models import DeadLetter
@@ -82,19 +82,28 @@ def retry_delivery(delivery_id: int) -> None:
     DeliveryNotFoundError, or InvalidStateTransitionError where there is nothing to try again.
     """
     with transaction.atomic():
-        letter = DeadLetter.objects.get_open(task=Step.DELIVER.value, subject=str(delivery_id))
-        if letter is not None and requeue(letter.pk):
+        delivery = Delivery.objects.lock(delivery_id)
+        if delivery is None:
+            raise DeliveryNotFoundError(delivery_id)
+        before = {"state": delivery.state, "due_at": delivery.due_at}
+        if _try_again(delivery_id):
+            delivery.refresh_from_db()
+            audit.record("retry", delivery, before=before, after={"state": delivery.state, "due_at": delivery.due_at})
             return
-        if Delivery.objects.hurry(delivery_id) or Delivery.objects.revive(delivery_id):
-            dispatch(Step.DELIVER, delivery_id)
-            return
-    delivery = Delivery.objects.get_by_id(delivery_id)
-    if delivery is None:
-        raise DeliveryNotFoundError(delivery_id)
     reason = "its channel was deleted" if delivery.channel_id is None else f"it is {delivery.state}"
     raise InvalidStateTransitionError(
         f"This delivery cannot be tried again: {reason}", details={"delivery_id": delivery_id, "state": delivery.state}
     )
+
+
+def _try_again(delivery_id: int) -> bool:
+    letter = DeadLetter.objects.get_open(task=Step.DELIVER.value, subject=str(delivery_id))
+    if letter is not None and requeue(letter.pk):
+        return True
+    if Delivery.objects.hurry(delivery_id) or Delivery.objects.revive(delivery_id):
+        dispatch(Step.DELIVER, delivery_id)
+        return True
+    return False
 
 
 def _ask_for_more(channel_id: int | None) -> None:

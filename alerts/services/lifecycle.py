@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from django.db import transaction
 
 from alerts.models import Alert, Delivery
+from siteadmin.core.audit import recording
 from siteadmin.core.exceptions import (
     AlertNotFoundError,
     InvalidStateTransitionError,
@@ -30,7 +31,8 @@ def acknowledge_alert(alert_id: int, *, by: Actor, note: str | None = None, vers
     or VersionConflictError.
     """
     with transaction.atomic():
-        done = Alert.objects.acknowledge(alert_id, by=by.get_username(), note=note, version=version)
+        with recording("acknowledge", Alert.objects, [alert_id]):
+            done = Alert.objects.acknowledge(alert_id, by=by.get_username(), note=note, version=version)
         return _settle(alert_id, done=done, step="acknowledged", version=version)
 
 
@@ -39,7 +41,8 @@ def dismiss_alert(alert_id: int, *, by: Actor, note: str | None = None, version:
     with transaction.atomic():
         # First the deliveries, then the alert, as a worker does that has delivered one: nobody waits in a circle.
         Delivery.objects.skip_waiting(alert_id)
-        done = Alert.objects.dismiss(alert_id, by=by.get_username(), note=note, version=version)
+        with recording("dismiss", Alert.objects, [alert_id]):
+            done = Alert.objects.dismiss(alert_id, by=by.get_username(), note=note, version=version)
         return _settle(alert_id, done=done, step="dismissed", version=version)
 
 
@@ -52,7 +55,8 @@ def snooze_alert(
     """
     with transaction.atomic():
         Delivery.objects.delay_waiting(alert_id, wait=timedelta(minutes=minutes))
-        done = Alert.objects.snooze(alert_id, minutes=minutes, by=by.get_username(), note=note, version=version)
+        with recording("snooze", Alert.objects, [alert_id]):
+            done = Alert.objects.snooze(alert_id, minutes=minutes, by=by.get_username(), note=note, version=version)
         return _settle(alert_id, done=done, step="snoozed", version=version)
 
 

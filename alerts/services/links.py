@@ -13,6 +13,7 @@ from django.db import transaction
 from alerts.choices import LINK_LIFETIME, LINK_SNOOZES, AlertStatus, LinkAction
 from alerts.models import Alert, Delivery, LinkUse
 from alerts.services.lifecycle import acknowledge_alert, snooze_alert
+from siteadmin.core.actors import ActorKind, acting_as
 from siteadmin.core.exceptions import InvalidInputError
 
 SALT = "alerts.links"
@@ -80,7 +81,7 @@ def use_link(token: str, *, minutes: str = "") -> Alert | None:
     if link is None:
         return None
     by = LinkHolder(link.delivery.channel_name)
-    with transaction.atomic():
+    with acting_as(ActorKind.LINK, by.channel_name), transaction.atomic():
         if not LinkUse.objects.use(link.delivery.pk, action=link.action):
             return None
         if link.action is LinkAction.ACKNOWLEDGE:

@@ -12,6 +12,7 @@ from alerts.models import Mode, ModeChange
 from alerts.results import ModeSwitchResult
 from alerts.schedules import ScheduleError, parse_switch_times
 from alerts.suppression_repositories import rename_mode_in_rules, rules_limited_to
+from siteadmin.core.audit import changing, record, record_created
 from siteadmin.core.exceptions import ConflictError, DuplicateResourceError, ModeNotFoundError
 
 logger = structlog.get_logger(__name__)
@@ -35,26 +36,34 @@ def make_first_modes() -> None:
 
 def create_mode(*, fields: Mapping[str, Any]) -> Mode:
     """Make a mode; DuplicateResourceError for a taken name."""
-    now, _ = Mode.objects.clock_and_active()
-    return _store(Mode(judged_until=now), fields=fields)
+    with transaction.atomic():
+        now, _ = Mode.objects.clock_and_active()
+        mode = _store(Mode(judged_until=now), fields=fields)
+        record_created(mode)
+    return mode
 
 
-def update_mode(mode_id: int, *, fields: Mapping[str, Any]) -> Mode:
-    """Change what is given; rules and history follow a new name. ModeNotFoundError, DuplicateResourceError."""
+def update_mode(mode_id: int, *, fields: Mapping[str, Any], expected_version: int | None = None) -> Mode:
+    """Change what is given; rules and history follow a new name.
+
+    ModeNotFoundError, DuplicateResourceError, or VersionConflictError where somebody changed it since
+    `expected_version`.
+    """
     with transaction.atomic():
         mode = _locked(mode_id)
         old = mode.name
-        if "switch_times" in fields and fields["switch_times"] != mode.switch_times:
-            mode.judged_until, _ = Mode.objects.clock_and_active()  # times that are over do not switch any more
-        _store(mode, fields=fields)
+        with changing(mode, expected_version=expected_version):
+            if "switch_times" in fields and fields["switch_times"] != mode.switch_times:
+                mode.judged_until, _ = Mode.objects.clock_and_active()  # times that are over do not switch any more
+            _store(mode, fields=fields)
         if mode.name != old:
             rename_mode_in_rules(old, new=mode.name)
             ModeChange.objects.rename(old, new=mode.name)
         return mode
 
 
-def delete_mode(mode_id: int) -> None:
-    """Delete a mode; ConflictError for the active one, and for one that rules are limited to."""
+def delete_mode(mode_id: int, *, expected_version: int | None = None) -> None:
+    """Delete a mode; ConflictError for the active one, and for one that rules are limited to; VersionConflictError."""
     with transaction.atomic():
         mode = _locked(mode_id)
         if mode.is_active:
@@ -64,7 +73,8 @@ def delete_mode(mode_id: int) -> None:
             raise ConflictError(
                 f"Rules are limited to the mode {mode.name}: {', '.join(rules[:5])}", details={"rules": rules}
             )
-        Mode.objects.delete(mode)
+        with changing(mode, action="delete", expected_version=expected_version):
+            Mode.objects.delete(mode)
 
 
 def activate_mode(name: str, *, by: str) -> Mode:
@@ -73,7 +83,9 @@ def activate_mode(name: str, *, by: str) -> Mode:
         modes = {mode.name: mode for mode in Mode.objects.lock_all()}
         if name not in modes:
             raise ModeNotFoundError(name)
-        now, _ = Mode.objects.clock_and_active()
+        now, before = Mode.objects.clock_and_active()
+        if not modes[name].is_active:
+            record("activate", modes[name], before={"active_mode": before}, after={"active_mode": name})
         return _activate(modes[name], at=now, by=by)
 
 

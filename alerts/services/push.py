@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from django.db import transaction
 
 from alerts.models import PushSubscription, VapidKey
+from siteadmin.core.audit import record_created, recording
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import ValidationError
 
@@ -37,19 +39,23 @@ def subscribe_device(*, user_id: int, endpoint: str, p256dh: str, auth: str, dev
     errors = [{"field": name, "code": "invalid", "detail": text} for name, text in problems.items() if text]
     if errors:
         raise ValidationError("This is no push subscription", errors=errors)
-    return PushSubscription.objects.subscribe(
-        endpoint_hash=hashlib.sha256(endpoint.encode()).hexdigest(),
-        user_id=user_id,
-        endpoint=endpoint,
-        p256dh=p256dh,
-        auth=auth,
-        device=clean_text(device, limit=LONGEST_DEVICE) or "A browser",
-    )
+    with transaction.atomic():
+        kept = PushSubscription.objects.subscribe(
+            endpoint_hash=hashlib.sha256(endpoint.encode()).hexdigest(),
+            user_id=user_id,
+            endpoint=endpoint,
+            p256dh=p256dh,
+            auth=auth,
+            device=clean_text(device, limit=LONGEST_DEVICE) or "A browser",
+        )
+        record_created(kept, action="enable")
+    return kept
 
 
 def remove_device(subscription_id: int, *, user_id: int) -> bool:
     """Remove one of the user's own devices; False where there is none."""
-    return PushSubscription.objects.unsubscribe(user_id=user_id, subscription_id=subscription_id)
+    with recording("disable", PushSubscription.objects, [subscription_id]):
+        return PushSubscription.objects.unsubscribe(user_id=user_id, subscription_id=subscription_id)
 
 
 def _is_endpoint(endpoint: str) -> bool:

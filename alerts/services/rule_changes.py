@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from alerts.choices import RuleTrigger
 from alerts.models import AlertRule, Channel, EscalationStep, Mode
 from cameras.models import Camera, Zone
+from siteadmin.core.audit import changing, record_created
 from siteadmin.core.exceptions import AlertRuleNotFoundError, DuplicateResourceError, ValidationError
 from siteadmin.core.repository import Repository
 
@@ -28,7 +29,10 @@ def create_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), e
     """Make a rule; ValidationError for ids that nothing has, DuplicateResourceError for a taken name."""
     with transaction.atomic():
         check_rule(fields=fields, channel_ids=channel_ids, escalation=escalation)
-        return _store(AlertRule(), fields=fields, channel_ids=channel_ids, escalation=escalation)
+        rule = AlertRule()
+        _store(rule, fields=fields, channel_ids=channel_ids, escalation=escalation)
+        record_created(rule)
+        return AlertRule.objects.get_shown(rule.pk)
 
 
 def update_rule(
@@ -37,28 +41,36 @@ def update_rule(
     fields: Mapping[str, Any],
     channel_ids: Sequence[int] | None = None,
     escalation: Steps | None = None,
+    expected_version: int | None = None,
 ) -> AlertRule:
     """Change what is given; decisions that were made stay, and steps that still wait take the new channels.
 
-    AlertRuleNotFoundError, or as `create_rule`.
+    AlertRuleNotFoundError, VersionConflictError where somebody changed it since `expected_version`, or as
+    `create_rule`.
     """
     with transaction.atomic():
-        rule = AlertRule.objects.get_locked(rule_id)
-        if rule is None:
-            raise AlertRuleNotFoundError(rule_id)
-        _check_trigger(rule, fields=fields)
-        _check_ids(rule, fields=fields, channel_ids=channel_ids)
-        return _store(rule, fields=fields, channel_ids=channel_ids, escalation=escalation)
+        rule = _locked(rule_id)
+        with changing(rule, expected_version=expected_version):
+            _check_trigger(rule, fields=fields)
+            _check_ids(rule, fields=fields, channel_ids=channel_ids)
+            _store(rule, fields=fields, channel_ids=channel_ids, escalation=escalation)
+        return AlertRule.objects.get_shown(rule.pk)
 
 
-def delete_rule(rule_id: int) -> None:
+def delete_rule(rule_id: int, *, expected_version: int | None = None) -> None:
     """Delete a rule with its decisions; its alerts stay, under its name. AlertRuleNotFoundError where none is."""
     with transaction.atomic():
         # The rule first, then its alerts, as evaluations lock them: nobody waits in a circle.
-        rule = AlertRule.objects.get_locked(rule_id)
-        if rule is None:
-            raise AlertRuleNotFoundError(rule_id)
-        AlertRule.objects.delete(rule)
+        rule = _locked(rule_id)
+        with changing(rule, action="delete", expected_version=expected_version):
+            AlertRule.objects.delete(rule)
+
+
+def _locked(rule_id: int) -> AlertRule:
+    rule = AlertRule.objects.get_locked(rule_id)
+    if rule is None:
+        raise AlertRuleNotFoundError(rule_id)
+    return rule
 
 
 def _store(
@@ -67,7 +79,7 @@ def _store(
     fields: Mapping[str, Any],
     channel_ids: Sequence[int] | None,
     escalation: Steps | None,
-) -> AlertRule:
+) -> None:
     for name, value in fields.items():
         setattr(rule, name, value)
     try:
@@ -82,10 +94,8 @@ def _store(
     if escalation is not None:
         _check_steps(escalation)
         EscalationStep.objects.replace(rule.pk, steps=escalation)
-    stored = AlertRule.objects.get_shown(rule.pk)
     if channel_ids is not None or escalation is not None:
-        _refuse_telling_twice(stored)
-    return stored
+        _refuse_telling_twice(AlertRule.objects.get_shown(rule.pk))
 
 
 def _check_steps(steps: Steps) -> None:

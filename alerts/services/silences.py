@@ -1,13 +1,14 @@
 """Silences: made, changed, ended; what they once were stays known."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from alerts.models import AlertRule, Mode, Silence
 from cameras.models import Camera, Zone
+from siteadmin.core.audit import changing, record_created
 from siteadmin.core.exceptions import (
     AlertRuleNotFoundError,
     CameraNotFoundError,
@@ -29,31 +30,40 @@ def create_silence(*, fields: Mapping[str, Any], by: str) -> Silence:
         _check(silence, fields=fields)
         if silence.ends_at <= now:
             raise _invalid("ends_at", "The end is over already.")
-        return Silence.objects.save(silence)
+        Silence.objects.save(silence)
+        record_created(silence)
+        return silence
 
 
-def update_silence(silence_id: int, *, fields: Mapping[str, Any]) -> Silence:
-    """Change what is given, from now on; SilenceNotFoundError, ValidationError."""
+def update_silence(silence_id: int, *, fields: Mapping[str, Any], expected_version: int | None = None) -> Silence:
+    """Change what is given, from now on; SilenceNotFoundError, ValidationError, VersionConflictError."""
     with transaction.atomic():
         silence = _locked(silence_id)
         now, _ = Mode.objects.clock_and_active()
         news = {name: value for name, value in fields.items() if getattr(silence, name) != value}
-        if not news:
-            return silence
-        if silence.starts_at <= now:
-            Silence.objects.keep_as_it_was(silence, at=now)
-        for name, value in news.items():
-            setattr(silence, name, value)
-        silence.counts_from = now
-        _check(silence, fields=news)
-        return Silence.objects.save(silence)
+        with changing(silence, expected_version=expected_version):
+            if news:
+                _change(silence, news=news, at=now)
+        return silence
 
 
-def delete_silence(silence_id: int) -> None:
-    """End a silence now and hide it; SilenceNotFoundError where there is none."""
-    now, _ = Mode.objects.clock_and_active()
-    if not Silence.objects.retire(silence_id, at=now):
-        raise SilenceNotFoundError(silence_id)
+def _change(silence: Silence, *, news: Mapping[str, Any], at: datetime) -> None:
+    if silence.starts_at <= at:
+        Silence.objects.keep_as_it_was(silence, at=at)
+    for name, value in news.items():
+        setattr(silence, name, value)
+    silence.counts_from = at
+    _check(silence, fields=news)
+    Silence.objects.save(silence)
+
+
+def delete_silence(silence_id: int, *, expected_version: int | None = None) -> None:
+    """End a silence now and hide it; SilenceNotFoundError where there is none, VersionConflictError."""
+    with transaction.atomic():
+        silence = _locked(silence_id)
+        now, _ = Mode.objects.clock_and_active()
+        with changing(silence, action="delete", expected_version=expected_version):
+            Silence.objects.retire(silence_id, at=now)
 
 
 def snooze_camera(camera_id: str, *, minutes: int, by: str, comment: str = "") -> Silence:

@@ -39,10 +39,12 @@ class MaskViewSet(CrudViewSet[Mask]):
 
     def perform_update(self, serializer: BaseSerializer[Mask]) -> Mask:
         assert serializer.instance is not None
-        return services.update_mask(serializer.instance, fields=serializer.validated_data)
+        return services.update_mask(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: Mask) -> None:
-        services.delete_mask(instance)
+        services.delete_mask(instance.pk, expected_version=self.expected_version)
 
 
 class DetectionLimitViewSet(CrudViewSet[DetectionLimit]):
@@ -66,10 +68,12 @@ class DetectionLimitViewSet(CrudViewSet[DetectionLimit]):
         assert serializer.instance is not None
         fields: dict[str, Any] = serializer.validated_data
         self._refuse_other_cameras(fields.get("camera", serializer.instance.camera))
-        return services.update_detection_limit(serializer.instance, fields=fields)
+        return services.update_detection_limit(
+            serializer.instance.pk, fields=fields, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: DetectionLimit) -> None:
-        services.delete_detection_limit(instance)
+        services.delete_detection_limit(instance.pk, expected_version=self.expected_version)
 
     def _refuse_other_cameras(self, camera: Camera | None) -> None:
         camera_ids = self.access.camera_ids

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from cameras.models import Camera, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
 from cameras.services import channel_of
 from siteadmin.core.filters import parse_instant
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 
 
 @extend_schema_field(
@@ -34,6 +34,7 @@ class CameraSerializer(StrictModelSerializer[Camera]):
     """A camera; `id` is taken at its creation alone, and made from the name where it is missing."""
 
     clock_fault = ClockFaultField(read_only=True, allow_null=True)
+    version = VersionField()
 
     class Meta:
         model = Camera
@@ -52,6 +53,7 @@ class CameraSerializer(StrictModelSerializer[Camera]):
             "demo",
             "created_at",
             "deleted_at",
+            "version",
         )
         read_only_fields = ("last_seen_at", "demo", "created_at", "deleted_at")
         # What is taken is decided by the database and answered as a conflict, not as bad input.
@@ -83,10 +85,11 @@ class ZoneSerializer(StrictModelSerializer[Zone]):
     """A zone of a camera's picture."""
 
     coordinates = CoordinatesField(validators=Zone._meta.get_field("coordinates").validators)
+    version = VersionField()
 
     class Meta:
         model = Zone
-        fields = ("id", "name", "zone_type", "coordinates", "color", "enabled", "priority")
+        fields = ("id", "name", "zone_type", "coordinates", "color", "enabled", "priority", "version")
         extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
 
 
@@ -94,19 +97,22 @@ class MaskSerializer(StrictModelSerializer[Mask]):
     """A part of a camera's picture in which objects are not seen."""
 
     coordinates = CoordinatesField(validators=Mask._meta.get_field("coordinates").validators)
+    version = VersionField()
 
     class Meta:
         model = Mask
-        fields = ("id", "name", "coordinates", "object_types", "enabled")
+        fields = ("id", "name", "coordinates", "object_types", "enabled", "version")
         extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
 
 
 class DetectionLimitSerializer(StrictModelSerializer[DetectionLimit]):
     """What an object must be to count; `camera` null: on every camera, `object_type` empty: of every type."""
 
+    version = VersionField()
+
     class Meta:
         model = DetectionLimit
-        fields = ("id", "camera", "object_type", "ignored", "min_confidence", "min_area", "max_area")
+        fields = ("id", "camera", "object_type", "ignored", "min_confidence", "min_area", "max_area", "version")
         # Whether there is one already is decided by the database and answered as a conflict.
         validators: ClassVar[list[Any]] = []
 

@@ -73,10 +73,12 @@ class CameraViewSet(CrudViewSet[Camera]):
 
     def perform_update(self, serializer: BaseSerializer[Camera]) -> Camera:
         assert serializer.instance is not None
-        return services.update_camera(serializer.instance, fields=serializer.validated_data)
+        return services.update_camera(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: Camera) -> None:
-        services.delete_camera(instance.pk)
+        services.delete_camera(instance.pk, expected_version=self.expected_version)
 
     @extend_schema(request=None, responses=CameraSerializer)
     @action(detail=True, methods=["post"])
@@ -134,10 +136,12 @@ class ZoneViewSet(CrudViewSet[Zone]):
 
     def perform_update(self, serializer: BaseSerializer[Zone]) -> Zone:
         assert serializer.instance is not None
-        return services.update_zone(serializer.instance, fields=serializer.validated_data)
+        return services.update_zone(
+            serializer.instance.pk, fields=serializer.validated_data, expected_version=self.expected_version
+        )
 
     def perform_destroy(self, instance: Zone) -> None:
-        services.delete_zone(instance)
+        services.delete_zone(instance.pk, expected_version=self.expected_version)
 
 
 class CameraUploadViewSet(BaseViewSet[Snapshot]):
@@ -148,6 +152,7 @@ class CameraUploadViewSet(BaseViewSet[Snapshot]):
     authentication_classes = UPLOAD_AUTHENTICATION
     parser_classes = [MultiPartParser, RawImageParser]
     camera_lookup = "camera_id"
+    outside_actions = ("create",)
     required_roles: ClassVar = {"create": Role.UPLOADER}
     throttle_scopes: ClassVar = {"create": Scope.UPLOADS}
 

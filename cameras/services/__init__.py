@@ -5,6 +5,7 @@ from cameras.services.cameras import (
     delete_camera,
     find_camera,
     find_or_create_camera,
+    lock_camera,
     mark_silent_cameras,
     normalize_folder_path,
     restore_camera,
@@ -14,7 +15,14 @@ from cameras.services.ftp import make_ftp_password, remove_ftp_password
 from cameras.services.intake import accept_picture, accept_upload, parts_below_root
 from cameras.services.limits import create_detection_limit, delete_detection_limit, update_detection_limit
 from cameras.services.staff import limit_staff
-from cameras.services.unassigned import admit_upload, assign_folder, channel_of, discard_upload, release_waiting
+from cameras.services.unassigned import (
+    admit_upload,
+    assign_folder,
+    channel_of,
+    discard_upload,
+    release_waiting,
+    remove_folder,
+)
 from cameras.services.zones import create_mask, create_zone, delete_mask, delete_zone, update_mask, update_zone
 
 __all__ = [
@@ -35,11 +43,13 @@ __all__ = [
     "find_camera",
     "find_or_create_camera",
     "limit_staff",
+    "lock_camera",
     "make_ftp_password",
     "mark_silent_cameras",
     "normalize_folder_path",
     "parts_below_root",
     "release_waiting",
+    "remove_folder",
     "remove_ftp_password",
     "restore_camera",
     "update_camera",

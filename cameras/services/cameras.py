@@ -17,6 +17,7 @@ from cameras.ingest.clock import find_clock_fault, format_stated
 from cameras.models import Camera, CameraFolder
 from cameras.results import SilenceResult
 from siteadmin.core import heartbeat
+from siteadmin.core.audit import changing, record_created
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import (
     CameraNotFoundError,
@@ -81,36 +82,41 @@ def create_camera(*, fields: dict[str, Any]) -> Camera:
     camera_id = values.pop("id", None) or slugify_folder(values["name"])
     folder = normalize_folder_path(values.pop("folder_path", None) or camera_id)
     camera = Camera(id=camera_id, folder_path=folder, **values)
-    with _taken_is_a_conflict(camera):
-        Camera.objects.insert(camera)
-    try:
-        (settings.CAMERA_ROOT / folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logger.warning("folder_not_made", camera=camera.pk, folder=folder, error=str(error))
-    camera.refresh_from_db()
+    with transaction.atomic():
+        with _taken_is_a_conflict(camera):
+            Camera.objects.insert(camera)
+        record_created(camera)
+        transaction.on_commit(lambda: _make_folder(camera), robust=True)
     return camera
 
 
-def update_camera(camera: Camera, *, fields: dict[str, Any]) -> Camera:
-    """Change these fields of a camera, and nothing that another process sets; raises as `create_camera` does."""
+def update_camera(camera_id: str, *, fields: dict[str, Any], expected_version: int | None = None) -> Camera:
+    """Change these fields of a camera, and nothing that another process sets; raises as `create_camera` does.
+
+    VersionConflictError where somebody changed it since `expected_version`, CameraNotFoundError where there is none.
+    """
     values = dict(fields)
-    if values.pop("id", camera.pk) != camera.pk:
+    if values.pop("id", camera_id) != camera_id:
         raise _field_error("id", "A camera's id does not change")
     if "folder_path" in values:
         values["folder_path"] = normalize_folder_path(values["folder_path"])
-    for name, value in values.items():
-        setattr(camera, name, value)
-    if values:
-        with _taken_is_a_conflict(camera):
+    with transaction.atomic():
+        camera = lock_camera(camera_id)
+        with changing(camera, expected_version=expected_version), _taken_is_a_conflict(camera):
+            for name, value in values.items():
+                setattr(camera, name, value)
             Camera.objects.save_fields(camera, fields=values)
-    camera.refresh_from_db()
     return camera
 
 
-def delete_camera(camera_id: str) -> None:
+def delete_camera(camera_id: str, *, expected_version: int | None = None) -> None:
     """Delete a camera softly: its pictures and events are hidden, what comes in its folder stays there."""
-    if not Camera.objects.mark_deleted(camera_id):
-        raise CameraNotFoundError(camera_id)
+    with (
+        transaction.atomic(),
+        changing(lock_camera(camera_id), action="delete", expected_version=expected_version),
+    ):
+        if not Camera.objects.mark_deleted(camera_id):
+            raise CameraNotFoundError(camera_id)
 
 
 def restore_camera(camera_id: str) -> Camera:
@@ -118,13 +124,26 @@ def restore_camera(camera_id: str) -> Camera:
 
     Raises CameraNotFoundError, and DuplicateResourceError where its name has been given to another camera.
     """
-    camera = Camera.objects.get_by_id(camera_id)
+    with transaction.atomic():
+        camera = lock_camera(camera_id)
+        with changing(camera, action="restore"), _taken_is_a_conflict(camera):
+            Camera.objects.unmark_deleted(camera_id)
+    return camera
+
+
+def lock_camera(camera_id: str) -> Camera:
+    """Give a camera, deleted ones included, locked until the transaction ends; raises CameraNotFoundError."""
+    camera = Camera.objects.lock(camera_id)
     if camera is None:
         raise CameraNotFoundError(camera_id)
-    with _taken_is_a_conflict(camera):
-        Camera.objects.unmark_deleted(camera_id)
-    camera.refresh_from_db()
     return camera
+
+
+def _make_folder(camera: Camera) -> None:
+    try:
+        (settings.CAMERA_ROOT / camera.folder_path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("folder_not_made", camera=camera.pk, folder=camera.folder_path, error=str(error))
 
 
 def note_seen(camera_id: str, *, seen_at: datetime | None = None) -> None:

@@ -3,8 +3,11 @@
 import secrets
 
 from django.contrib.auth.hashers import make_password
+from django.db import transaction
 
 from cameras.models import Camera
+from cameras.services.cameras import lock_camera
+from siteadmin.core.audit import changing
 from siteadmin.core.exceptions import CameraNotFoundError
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -16,12 +19,16 @@ LENGTH = 16
 def make_ftp_password(camera_id: str) -> str:
     """Give a camera a new FTP password, which is known only now; the old one ends. Raises CameraNotFoundError."""
     password = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-    if not Camera.objects.set_ftp_password(camera_id, encoded=make_password(password)):
-        raise CameraNotFoundError(camera_id)
+    _set(camera_id, encoded=make_password(password), action="make_ftp_password")
     return password
 
 
 def remove_ftp_password(camera_id: str) -> None:
     """Take a camera's FTP password away, so that it cannot log in; raises CameraNotFoundError."""
-    if not Camera.objects.set_ftp_password(camera_id, encoded=""):
-        raise CameraNotFoundError(camera_id)
+    _set(camera_id, encoded="", action="remove_ftp_password")
+
+
+def _set(camera_id: str, *, encoded: str, action: str) -> None:
+    with transaction.atomic(), changing(lock_camera(camera_id), action=action):
+        if not Camera.objects.set_ftp_password(camera_id, encoded=encoded):
+            raise CameraNotFoundError(camera_id)

@@ -17,6 +17,7 @@ from cameras.results import AdmitResult, IntakeOutcome, ReleaseResult
 from cameras.services.cameras import create_camera, find_camera
 from cameras.services.intake import accept_stored
 from siteadmin.core import media
+from siteadmin.core.audit import changing, record_created, record_deleted
 from siteadmin.core.exceptions import (
     CameraNotFoundError,
     DuplicateResourceError,
@@ -46,7 +47,7 @@ def assign_folder(
         if camera is None:
             raise CameraNotFoundError(camera_id)
         owned = find_camera([folder])
-        owner = owned[0] if owned else CameraFolder.objects.give(folder, camera_id=camera.pk).camera
+        owner = owned[0] if owned else _give_folder(folder, to=camera)
         if owner != camera:
             raise _is_anothers(folder, owner)
     else:
@@ -59,6 +60,15 @@ def assign_folder(
     while _release(folder=folder):
         pass
     return camera
+
+
+def remove_folder(folder_id: int) -> None:
+    """Take a further folder away from its camera; what comes in it waits again until somebody says whose it is."""
+    with transaction.atomic():
+        folder = CameraFolder.objects.lock(folder_id)
+        if folder is not None:
+            with changing(folder, action="delete"):
+                CameraFolder.objects.delete(folder)
 
 
 def release_waiting() -> ReleaseResult:
@@ -104,9 +114,20 @@ def channel_of(upload: UnassignedUpload) -> int | None:
 
 def discard_upload(upload: UnassignedUpload) -> None:
     """Throw a waiting upload away; InvalidStateTransitionError where it has been assigned meanwhile."""
-    if not UnassignedUpload.objects.remove_waiting(upload.pk):
-        raise InvalidStateTransitionError("The upload has been assigned or discarded already")
-    media.delete(upload.file)
+    with transaction.atomic():
+        if not UnassignedUpload.objects.remove_waiting(upload.pk):
+            raise InvalidStateTransitionError("The upload has been assigned or discarded already")
+        record_deleted(upload, action="discard")
+        transaction.on_commit(lambda: media.delete(upload.file))
+
+
+def _give_folder(folder: str, *, to: Camera) -> Camera:
+    """Make the folder this camera's, unless it is somebody's; gives whose it is."""
+    with transaction.atomic():
+        given = CameraFolder.objects.give(folder, camera_id=to.pk)
+        if given.camera == to:
+            record_created(given)
+        return given.camera
 
 
 def _release(*, folder: str | None) -> int:

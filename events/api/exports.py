@@ -1,31 +1,23 @@
 """Exports that are written in the background, over REST: whoever asked sees how far they are and fetches the file."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import ClassVar
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from events.choices import ExportFormat, WorkState
+from events.choices import WorkState
 from events.models import Export
 from events.services.export_jobs import read_export
 from siteadmin.core.exceptions import MediaNotFoundError
+from siteadmin.core.exporting import EXPORT_RESPONSES, ExportFormat, answer_file
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer
 from siteadmin.core.viewsets import ReadViewSet
-
-CONTENT_TYPES = {
-    ExportFormat.CSV: "text/csv; charset=utf-8",
-    ExportFormat.JSONL: "application/jsonl; charset=utf-8",
-}
-FILE = {(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR}
 
 
 class ExportSerializer(StrictModelSerializer[Export]):
@@ -81,7 +73,7 @@ class ExportViewSet(ReadViewSet[Export]):
     def check_visible(self, *, is_read: bool) -> None:
         """Leave it to `get_queryset`: an export is its owner's, whatever cameras are on it."""
 
-    @extend_schema(responses=FILE)
+    @extend_schema(responses=EXPORT_RESPONSES)
     @action(detail=True, content_negotiation_class=AnyAnswerNegotiation)
     def file(self, request: Request, pk: str) -> StreamingHttpResponse:
         """Fetch the file of an export that is done."""
@@ -89,16 +81,6 @@ class ExportViewSet(ReadViewSet[Export]):
         if export.state != WorkState.DONE:
             raise MediaNotFoundError(message=f"The file is not written: the export is {export.state}")
         form = ExportFormat(export.form)
-        answer = answer_file(read_export(export), form=form, at=export.requested_at)
+        answer = answer_file(read_export(export), name="events", form=form, at=export.requested_at)
         answer["Content-Length"] = str(export.size)
         return answer
-
-
-def answer_file(content: Iterator[bytes], *, form: ExportFormat, at: datetime) -> StreamingHttpResponse:
-    """Answer with a file of events as it is written or read."""
-    answer = StreamingHttpResponse(content, content_type=CONTENT_TYPES[form])
-    answer["Content-Disposition"] = f'attachment; filename="events-{at:%Y%m%dT%H%M%SZ}.{form}"'
-    answer["X-Content-Type-Options"] = "nosniff"
-    answer["Cache-Control"] = "private, no-store"
-    answer["X-Accel-Buffering"] = "no"  # a proxy in front hands it on as it comes
-    return answer

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from events.choices import RiskLevel, Verdict
 from events.models import Event, EventFeedback
 from events.services import feedback as service
-from siteadmin.core.serializers import StrictModelSerializer
-from siteadmin.core.viewsets import BaseViewSet
+from siteadmin.core.etags import answer_one
+from siteadmin.core.serializers import StrictModelSerializer, VersionField
+from siteadmin.core.viewsets import ChangeMixin
 
 WHO_LENGTH = 200
 
@@ -23,21 +24,22 @@ class FeedbackSerializer(StrictModelSerializer[EventFeedback]):
     event: Any = serializers.IntegerField(source="event_id", read_only=True)
     verdict = serializers.ChoiceField(choices=Verdict.choices)
     expected_level = serializers.ChoiceField(choices=RiskLevel.choices, allow_null=True, required=False)
+    version = VersionField()
 
     class Meta:
         model = EventFeedback
-        fields = ("event", "verdict", "expected_level", "given_by", "created_at", "updated_at")
+        fields = ("event", "verdict", "expected_level", "given_by", "created_at", "updated_at", "version")
         read_only_fields = ("given_by", "created_at", "updated_at")
 
 
-class EventFeedbackMixin(BaseViewSet[Event]):
+class EventFeedbackMixin(ChangeMixin[Event]):
     """GET, POST, PATCH and DELETE on the one feedback of an event."""
 
     @extend_schema(responses=FeedbackSerializer)
     @action(detail=True)
     def feedback(self, request: Request, pk: str) -> Response:
         """Give what was said of the event."""
-        return Response(FeedbackSerializer(service.get_feedback(self.get_object().pk)).data)
+        return _answer(request, service.get_feedback(self.get_object().pk))
 
     @extend_schema(request=FeedbackSerializer, responses={201: FeedbackSerializer})
     @feedback.mapping.post
@@ -45,6 +47,7 @@ class EventFeedbackMixin(BaseViewSet[Event]):
         """Say something of the event; 409 where somebody did already."""
         event = self.get_object()
         values = _validated(FeedbackSerializer(data=request.data))
+        values.pop("version", None)
         made = service.give_feedback(event.pk, **values, given_by=_who(request))
         return Response(FeedbackSerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -53,16 +56,26 @@ class EventFeedbackMixin(BaseViewSet[Event]):
     def change_feedback(self, request: Request, pk: str) -> Response:
         """Say something else."""
         event = self.get_object()
-        values = _validated(FeedbackSerializer(service.get_feedback(event.pk), data=request.data, partial=True))
-        changed = service.change_feedback(event.pk, changes=values, given_by=_who(request))
-        return Response(FeedbackSerializer(changed).data)
+        given = service.get_feedback(event.pk)
+        values = _validated(FeedbackSerializer(given, data=request.data, partial=True))
+        with self.expecting(given, stated=values.pop("version", None)):
+            changed = service.change_feedback(
+                event.pk, changes=values, given_by=_who(request), expected_version=self.expected_version
+            )
+        return _answer(request, changed)
 
     @extend_schema(responses={204: None})
     @feedback.mapping.delete
     def remove_feedback(self, request: Request, pk: str) -> Response:
         """Take it back."""
-        service.remove_feedback(self.get_object().pk)
+        event = self.get_object()
+        with self.expecting(service.get_feedback(event.pk)):
+            service.remove_feedback(event.pk, expected_version=self.expected_version)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _answer(request: Request, feedback: EventFeedback) -> Response:
+    return answer_one(request, FeedbackSerializer(feedback).data, version=feedback.version)
 
 
 def _validated(serializer: FeedbackSerializer) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class PromptViewSet(ReadViewSet[PromptVersion]):
     not_found = PromptNotFoundError
     lookup_field = "name"
     text_lookup = True
+    asking_actions = ("preview",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "preview"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[PromptVersion]:

@@ -8,26 +8,23 @@ from django.conf import settings
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events.api.exports import ExportSerializer, answer_file
-from events.choices import ExportFormat
+from events.api.exports import ExportSerializer
 from events.filters import EventFilter, parse_zone
 from events.models import Event
 from events.services.counting import DayCount, choose_range, count_by_day, totals_of
 from events.services.export_jobs import request_export
 from events.services.exporting import write_events
 from siteadmin.core.exceptions import InvalidInputError
+from siteadmin.core.exporting import EXPORT_FORMAT, EXPORT_RESPONSES, answer_file, read_form
 from siteadmin.core.filters import StrictFilterBackend, parse_instant
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.viewsets import BaseViewSet
-
-EXPORT_FORMAT = OpenApiParameter("format", str, enum=ExportFormat.values, default="csv", description="What is written.")
 
 
 class LevelCountSerializer(serializers.Serializer[Any]):
@@ -111,7 +108,7 @@ class EventReportsMixin(BaseViewSet[Event]):
     @extend_schema(
         filters=True,
         parameters=[EXPORT_FORMAT],
-        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},
+        responses=EXPORT_RESPONSES,
     )
     @action(
         detail=False,
@@ -121,15 +118,15 @@ class EventReportsMixin(BaseViewSet[Event]):
     )
     def export(self, request: Request) -> StreamingHttpResponse:
         """Write all events that the list would give, newest first, as CSV or JSON Lines."""
-        form = _form(request)
+        form = read_form(request)
         events = self.filter_queryset(self.get_queryset())
-        return answer_file(write_events(events, form=form), form=form, at=timezone.now())
+        return answer_file(write_events(events, form=form), name="events", form=form, at=timezone.now())
 
     @extend_schema(filters=True, parameters=[EXPORT_FORMAT], request=None, responses={202: ExportSerializer})
     @export.mapping.post
     def request_export(self, request: Request) -> Response:
         """Have them written in the background, for what takes long; `file` of the answer is where it is fetched."""
-        form = _form(request)
+        form = read_form(request)
         given = {name: values for name, values in request.query_params.lists() if name in EventFilter.base_filters}
         export = request_export(
             self.filter_queryset(self.get_queryset()),
@@ -140,14 +137,6 @@ class EventReportsMixin(BaseViewSet[Event]):
         )
         answer = ExportSerializer(export, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": f"/api/exports/{export.pk}"})
-
-
-def _form(request: Request) -> ExportFormat:
-    name = request.query_params.get("format", "").strip() or ExportFormat.CSV.value
-    if name not in ExportFormat.values:
-        message = f"The 'format' parameter must be one of: {', '.join(ExportFormat.values)}"
-        raise InvalidInputError(message, errors=[{"field": "format", "code": "invalid_choice", "detail": message}])
-    return ExportFormat(name)
 
 
 def _instant(request: Request, name: str) -> datetime | None:

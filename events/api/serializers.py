@@ -11,7 +11,7 @@ from events.choices import RiskLevel
 from events.models import Analysis, Detection, Event
 from events.services.bulk import ExternalDetection
 from siteadmin.core.filters import LARGEST_ID, parse_instant
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, WhoField
+from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField, WhoField
 
 MOST_AT_ONCE = 1000
 """Items of one bulk request."""
@@ -62,7 +62,7 @@ class EventSerializer(StrictModelSerializer[Event]):
     object_types = serializers.ListField(child=serializers.CharField(), read_only=True)
     reviewed_by = WhoField()
     notes = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTES, required=False)
-    version = serializers.IntegerField(min_value=1, required=False)
+    version = VersionField()
     analysis = AnalysisSerializer(
         read_only=True, allow_null=True, help_text="Null where no analyzer was, or is to be, asked."
     )

@@ -215,6 +215,7 @@ class DetectViewSet(BaseViewSet[Detection]):
     serializer_class = DetectRequestSerializer
     may_find_nothing = ("create",)
     throttle_scopes: ClassVar = {"create": Scope.SEARCHES}
+    asking_actions = ("create",)
 
     def create(self, request: Request) -> Response:
         """Look at a file inside the camera root, or at the one that was sent."""

@@ -18,15 +18,16 @@ from events.choices import (
     EXPORT_LEASE,
     EXPORT_MAX_ATTEMPTS,
     EXPORT_SLICE,
-    ExportFormat,
     WorkState,
 )
 from events.filters import EventFilter
 from events.models import Event, Export
 from events.results import ExportOutcome, ExportResult
-from events.services.exporting import head_of, lines_of, place_of
+from events.services.exporting import COLUMNS, place_of
 from siteadmin.core import media
+from siteadmin.core.audit import record_created
 from siteadmin.core.clean import clean_text, describe_error
+from siteadmin.core.exporting import ExportFormat, head_of, lines_of
 from siteadmin.core.pagination import count_rows
 from siteadmin.core.pipeline import Step, dispatch
 from siteadmin.core.retry import backoff, bury
@@ -57,8 +58,8 @@ def request_export(
                 expires_at=timezone.now() + EXPORT_KEPT,
             )
         )
+        record_created(export)
         dispatch(Step.EXPORT, export.pk)
-    export.refresh_from_db()
     return export
 
 
@@ -120,7 +121,7 @@ def _slice_of(export: Export) -> tuple[bytes, bool]:
     form = ExportFormat(export.form)
     content = BytesIO()
     if not export.parts:
-        content.write(head_of(form))
+        content.write(head_of(COLUMNS, form=form))
     events = _events_of(export)
     for _ in range(EXPORT_SLICE // EXPORT_BATCH):
         place = None
@@ -128,7 +129,7 @@ def _slice_of(export: Export) -> tuple[bytes, bool]:
             place = export.last_started_at, export.last_event
         rows = Event.objects.export_after(events, place, limit=EXPORT_BATCH)
         if rows:
-            content.write(lines_of(rows, form=form))
+            content.write(lines_of(rows, columns=COLUMNS, form=form))
             export.rows_written += len(rows)
             export.last_started_at, export.last_event = place_of(rows[-1])
         if len(rows) < EXPORT_BATCH:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from events.choices import Verdict
 from events.exceptions import FeedbackNotFoundError
 from events.models import Event, EventFeedback
+from siteadmin.core.audit import changing, record_created
 from siteadmin.core.exceptions import DuplicateResourceError, EventNotFoundError, InvalidInputError
 
 EDITABLE = ("verdict", "expected_level")
@@ -33,11 +34,17 @@ def give_feedback(
             raise DuplicateResourceError("The event has feedback already; change that", details={"event_id": event_id})
         made = EventFeedback(event_id=event_id, verdict=verdict, expected_level=expected_level, given_by=given_by)
         EventFeedback.objects.create(made)
-        return get_feedback(event_id)
+        record_created(made)
+        return made
 
 
-def change_feedback(event_id: int, *, changes: Mapping[str, Any], given_by: str = "") -> EventFeedback:
-    """Write what a person says now; what is not named stays, but a level goes with the verdict that had it."""
+def change_feedback(
+    event_id: int, *, changes: Mapping[str, Any], given_by: str = "", expected_version: int | None = None
+) -> EventFeedback:
+    """Write what a person says now; what is not named stays, but a level goes with the verdict that had it.
+
+    VersionConflictError where somebody changed it since `expected_version`.
+    """
     with transaction.atomic():
         _lock(event_id)
         found = get_feedback(event_id)
@@ -45,21 +52,23 @@ def change_feedback(event_id: int, *, changes: Mapping[str, Any], given_by: str 
         if wanted["verdict"] != Verdict.SEVERITY_WRONG and "expected_level" not in changes:
             wanted["expected_level"] = None
         check_feedback(**wanted)
-        if any(getattr(found, name) != value for name, value in wanted.items()):
-            for name, value in wanted.items():
-                setattr(found, name, value)
-            found.given_by = given_by
-            setattr(found, "updated_at", Now())  # noqa: B010 - an expression, which the stubs do not know here
-            EventFeedback.objects.update(found)
-        return get_feedback(event_id)
+        with changing(found, expected_version=expected_version):
+            if any(getattr(found, name) != value for name, value in wanted.items()):
+                for name, value in wanted.items():
+                    setattr(found, name, value)
+                found.given_by = given_by
+                setattr(found, "updated_at", Now())  # noqa: B010 - an expression, which the stubs do not know here
+                EventFeedback.objects.update(found)
+        return found
 
 
-def remove_feedback(event_id: int) -> None:
-    """Take back what was said; raises FeedbackNotFoundError where nothing was."""
+def remove_feedback(event_id: int, *, expected_version: int | None = None) -> None:
+    """Take back what was said; raises FeedbackNotFoundError where nothing was, and VersionConflictError."""
     with transaction.atomic():
         _lock(event_id)
-        if not EventFeedback.objects.delete_of_event(event_id):
-            raise FeedbackNotFoundError(details={"event_id": event_id})
+        found = get_feedback(event_id)
+        with changing(found, action="delete", expected_version=expected_version):
+            EventFeedback.objects.delete(found)
 
 
 def check_feedback(*, verdict: str, expected_level: str | None) -> None:

@@ -5,6 +5,7 @@ from django.db import transaction
 from events.analyzers import prompts
 from events.choices import ANALYZE_PROMPT
 from events.models import PromptVersion
+from siteadmin.core.audit import record, state_of
 from siteadmin.core.exceptions import InvalidInputError, PromptNotFoundError, PromptVersionConflictError
 
 FIRST_TEXTS = {ANALYZE_PROMPT: prompts.DEFAULT_PROMPT}
@@ -55,7 +56,9 @@ def add_version(
                 f"The newest version is {newest}, not {expected_version}",
                 details={"prompt": name, "version": newest, "expected_version": expected_version},
             )
-        return PromptVersion.objects.add_active(name, version=newest + 1, text=text, note=note, created_by=created_by)
+        made = PromptVersion.objects.add_active(name, version=newest + 1, text=text, note=note, created_by=created_by)
+        record("create", made, before={"version": newest}, after=state_of(made))
+        return made
 
 
 def activate_version(

@@ -14,6 +14,7 @@ from events.models import Detection, Event
 from events.results import RetentionResult
 from events.services.clips import frames_folder
 from siteadmin.core import media
+from siteadmin.core.audit import changing
 
 logger = structlog.get_logger(__name__)
 
@@ -48,8 +49,9 @@ def remove_cameras(camera_ids: list[str]) -> int:
     """
     with transaction.atomic():
         removed = Snapshot.objects.files_of(camera_ids)
-        for camera_id in camera_ids:
-            Camera.objects.delete_by_id(camera_id)
+        for camera in Camera.objects.lock_many(camera_ids):
+            with changing(camera, action="delete"):
+                Camera.objects.delete(camera)
     return _remove_files(removed)
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from events.models import Event
 from events.services.assessment import resume_analysis
+from siteadmin.core.audit import recording
 from siteadmin.core.exceptions import EventNotFoundError, VersionConflictError
 from siteadmin.core.pipeline import Step, dispatch
 
@@ -40,7 +41,10 @@ def update_event(
     """
     _check_names(changes)
     with transaction.atomic():
-        changed = Event.objects.change([event_id], changes=changes, by=actor.get_username(), version=expected_version)
+        with recording("update", Event.objects, [event_id]):
+            changed = Event.objects.change(
+                [event_id], changes=changes, by=actor.get_username(), version=expected_version
+            )
         event = _get_visible(event_id)
         if not changed and expected_version not in (None, event.version):
             raise _conflict(event)
@@ -51,7 +55,7 @@ def update_event(
 
 def delete_event(event_id: int, *, expected_version: int | None = None) -> None:
     """Hide the event until it is restored; raises as `update_event` does."""
-    with transaction.atomic():
+    with recording("delete", Event.objects, [event_id]):
         if not Event.objects.mark_deleted([event_id], version=expected_version):
             raise _conflict(_get_visible(event_id))
 
@@ -59,7 +63,9 @@ def delete_event(event_id: int, *, expected_version: int | None = None) -> None:
 def restore_event(event_id: int) -> Event:
     """Show a deleted event again, and let analyzer and rules see it; one that is not deleted stays as it is."""
     with transaction.atomic():
-        if Event.objects.unmark_deleted(event_id):
+        with recording("restore", Event.objects, [event_id]):
+            restored = Event.objects.unmark_deleted(event_id)
+        if restored:
             resume_analysis(event_id)
             dispatch(Step.EVALUATE, event_id)
         return _get_visible(event_id)
@@ -79,7 +85,8 @@ def update_events(
     _check_names(changes)
     with transaction.atomic():
         known = Event.objects.lock_visible(set(event_ids), camera_ids=camera_ids)
-        Event.objects.change(known, changes=changes, by=actor.get_username())
+        with recording("update", Event.objects, known):
+            Event.objects.change(known, changes=changes, by=actor.get_username())
         if "risk_score" in changes:
             for event_id in known:
                 dispatch(Step.EVALUATE, event_id)
@@ -90,7 +97,8 @@ def delete_events(event_ids: Sequence[int], *, camera_ids: frozenset[str] | None
     """Hide many events, all or none; one outcome an id, in order."""
     with transaction.atomic():
         known = Event.objects.lock_visible(set(event_ids), camera_ids=camera_ids)
-        Event.objects.mark_deleted(known)
+        with recording("delete", Event.objects, known):
+            Event.objects.mark_deleted(known)
     return _outcomes(event_ids, known)
 
 

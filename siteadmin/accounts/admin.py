@@ -8,12 +8,13 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelect2MultipleWidget
 
 from cameras.models import Camera
 from cameras.services import limit_staff
 from siteadmin.core.admin import BaseAdmin
+from siteadmin.core.audit_admin import RecordedAdmin, RecordedPasswordForm
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -52,12 +53,13 @@ class SiteUserForm(UserChangeForm):  # type: ignore[misc]  # unfold is untyped
 
 
 @admin.register(User)
-class SiteUserAdmin(UserAdmin[User], BaseAdmin):  # type: ignore[misc]  # unfold is untyped
+class SiteUserAdmin(RecordedAdmin, UserAdmin[User], BaseAdmin):  # type: ignore[misc]  # unfold is untyped
     """People; their group gives them their role."""
 
     form = SiteUserForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = RecordedPasswordForm
+    readonly_fields = ["last_login", "date_joined"]
     list_display = ["username", "email", "is_active", "is_staff", "sees", "last_login"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Cameras", {"fields": ("sees", "cameras")}))
 
@@ -81,5 +83,5 @@ class SiteUserAdmin(UserAdmin[User], BaseAdmin):  # type: ignore[misc]  # unfold
 
 
 @admin.register(Group)
-class SiteGroupAdmin(GroupAdmin, BaseAdmin):  # type: ignore[misc]
+class SiteGroupAdmin(RecordedAdmin, GroupAdmin, BaseAdmin):  # type: ignore[misc]
     """Groups; those named after a role give it."""

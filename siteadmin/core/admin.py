@@ -1,8 +1,8 @@
-"""Bases of the admin pages: big tables are not counted, what the pipeline owns is looked at only, and whoever is
-limited to cameras sees no row, choice or filter of another."""
+"""Bases of the admin pages: big tables are not counted, services make the changes, what the pipeline owns is looked at
+only, and whoever is limited to cameras sees no row, choice or filter of another."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import messages
@@ -10,14 +10,19 @@ from django.contrib.admin.filters import FieldListFilter, RelatedFieldListFilter
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin, TabularInline
 
-from siteadmin.core.exceptions import SecurityIntelligenceError
+from siteadmin.core.exceptions import SecurityIntelligenceError, ValidationError
 from siteadmin.core.pagination import count_rows
 from siteadmin.core.permissions import camera_access
 
+M = TypeVar("M", bound=Model)
 R = TypeVar("R", bound=Model)
+VERSION = "expected_version"
+"""The form's field that holds the version which the page showed."""
 
 
 def act_on_each(request: HttpRequest, rows: Iterable[R], act: Callable[[R], object], *, done: str) -> None:
@@ -130,3 +135,107 @@ class VisibleRelatedFilter(RelatedFieldListFilter):
 
 
 FieldListFilter.register(lambda field: bool(field.remote_field), VisibleRelatedFilter, take_priority=True)
+
+
+class VersionedForm(forms.ModelForm[M]):
+    """A form that knows which version its page showed, so that nobody overwrites what they have not seen."""
+
+    expected_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial[VERSION] = getattr(self.instance, "version", None)
+
+
+class ServiceAdmin(BaseAdmin):
+    """A page whose changes services make; what they refuse is said on the page.
+
+    `create` takes the fields, `change` id, fields and version, `delete` the id; a page may call others by itself.
+    """
+
+    create: ClassVar[Callable[..., Model]]
+    change: ClassVar[Callable[..., Model]]
+    delete: ClassVar[Callable[..., object]]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Let the form carry the version to whoever may change the row."""
+        shown = [
+            (title, {**options, "fields": [name for name in options["fields"] if name != VERSION]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        shown[-1][1]["fields"] += self.version_field(request, obj)
+        return shown
+
+    def version_field(self, request: HttpRequest, obj: Any) -> list[str]:
+        """Give the hidden field of the version, where somebody may change the row."""
+        is_carried = obj is not None and issubclass(self.form, VersionedForm)
+        return [VERSION] if is_carried and self.has_change_permission(request, obj) else []
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Show and take the form; nothing is saved of one that a service refuses."""
+        try:
+            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)
+        except SecurityIntelligenceError as refusal:
+            messages.error(request, f"Nothing was saved: {told(refusal)}")
+            return redirect(request.path)
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Store by the service; of a row that exists only what was changed on the page."""
+        if change:
+            fields = {name: form.cleaned_data[name] for name in form.changed_data if name != VERSION}
+            type(self).change(obj.pk, fields=fields, expected_version=form.cleaned_data.get(VERSION))
+        else:
+            fields = {name: value for name, value in form.cleaned_data.items() if name != VERSION}
+            obj.pk = type(self).create(fields=fields).pk
+            obj._state.adding = False
+        self.press_button(request, obj)
+
+    def press_button(self, request: HttpRequest, obj: Any) -> None:
+        """Do what the button beside "Save" says that was pressed; unfold's own `save_model` is not called."""
+        for button in self.get_actions_submit_line(request, obj.pk):
+            if button.action_name in request.POST:
+                button.method(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete by the service."""
+        self._delete_each(request, [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete each by the service."""
+        self._delete_each(request, queryset)
+
+    def _delete_each(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        for row in rows:
+            try:
+                type(self).delete(row.pk)
+            except SecurityIntelligenceError as refusal:
+                messages.error(request, f"{row} stays: {told(refusal)}")
+
+
+def told(refusal: SecurityIntelligenceError) -> str:
+    """Say what a service refused, with what is wrong with each field."""
+    details = refusal.errors if isinstance(refusal, ValidationError) else []
+    return " ".join([f"{refusal.message.rstrip('.')}.", *(one["detail"] for one in details)])
+
+
+def save_lines(
+    formset: Any,
+    *,
+    create: Callable[[dict[str, Any]], Model] | None = None,
+    change: Callable[[Any, dict[str, Any]], Model] | None = None,
+    delete: Callable[[Any], object],
+) -> None:
+    """Store the lines of an inline by services: the new ones, the changed ones, those ticked off."""
+    formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
+    for line in formset.initial_forms:
+        if line in formset.deleted_forms:
+            delete(line.instance.pk)
+            formset.deleted_objects.append(line.instance)
+        elif line.has_changed() and change is not None:
+            fields = {name: line.cleaned_data[name] for name in line.changed_data}
+            formset.changed_objects.append((change(line.instance.pk, fields), line.changed_data))
+    for line in formset.extra_forms:
+        if line.has_changed() and line not in formset.deleted_forms and create is not None:
+            fields = {name: line.cleaned_data[name] for name in line._meta.fields}
+            formset.new_objects.append(create(fields))

@@ -14,38 +14,10 @@ from rest_framework.request import Request
 from siteadmin.core.exceptions import AuthenticationError
 from siteadmin.core.keys import hash_key
 from siteadmin.core.models import ApiKey
-from siteadmin.core.roles import Role
+from siteadmin.core.principals import KeyPrincipal
 
 CHALLENGE = 'Bearer realm="siteadmin"'
 NOTE_USE_EVERY = timedelta(minutes=1)
-
-
-class KeyPrincipal:
-    """Stands for a key where Django expects a user."""
-
-    is_authenticated = True
-    is_anonymous = False
-    is_active = True
-    is_staff = False
-    is_superuser = False
-    pk = None
-    id = None
-
-    def __init__(self, key: ApiKey) -> None:
-        self.key = key
-        self.role = Role(key.role)
-        self.camera_ids: frozenset[str] | None = frozenset(key.camera_ids) or None
-
-    def get_username(self) -> str:
-        """Give the name under which the key's deeds are recorded."""
-        return f"key:{self.key.name}"
-
-    def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Keys have roles, never permissions of the admin site."""
-        return False
-
-    def __str__(self) -> str:
-        return self.get_username()
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -194,6 +194,13 @@ class DeadLetterNotFoundError(NotFoundError):
     resource = "dead letter"
 
 
+class AuditEntryNotFoundError(NotFoundError):
+    """No audit entry has this id."""
+
+    default_error_code = "AUDIT_ENTRY_NOT_FOUND"
+    resource = "audit entry"
+
+
 class ModeNotFoundError(NotFoundError):
     """No mode has this id."""
 

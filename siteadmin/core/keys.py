@@ -2,12 +2,14 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from siteadmin.core.exceptions import DuplicateResourceError, InvalidInputError
+from siteadmin.core.audit import changing, record_created
+from siteadmin.core.exceptions import DuplicateResourceError, InvalidInputError, NotFoundError
 from siteadmin.core.models import ApiKey
 from siteadmin.core.roles import Role
 
@@ -42,9 +44,43 @@ def create_api_key(
         camera_ids=sorted(set(camera_ids)),
         expires_at=expires_at,
     )
+    with transaction.atomic():
+        _store(entity)
+        record_created(entity)
+    return entity, key
+
+
+def update_api_key(key_id: int, *, fields: Mapping[str, Any], expected_version: int | None = None) -> ApiKey:
+    """Change a key's name, role, cameras, expiry or revocation; NotFoundError, DuplicateResourceError."""
+    with transaction.atomic():
+        entity = _locked(key_id)
+        with changing(entity, expected_version=expected_version):
+            for name, value in fields.items():
+                setattr(entity, name, value)
+            _store(entity)
+    return entity
+
+
+def delete_api_key(key_id: int) -> None:
+    """Delete a key for good; what it did stays under its name. NotFoundError where there is none."""
+    with transaction.atomic():
+        entity = _locked(key_id)
+        with changing(entity, action="delete"):
+            ApiKey.objects.delete(entity)
+
+
+def _locked(key_id: int) -> ApiKey:
+    entity = ApiKey.objects.lock(key_id)
+    if entity is None:
+        raise NotFoundError(key_id, message="There is no such key")
+    return entity
+
+
+def _store(entity: ApiKey) -> None:
     try:
         with transaction.atomic():
             ApiKey.objects.save(entity)
     except IntegrityError as error:
-        raise DuplicateResourceError(f"A key named '{name}' exists already", details={"name": name}) from error
-    return entity, key
+        raise DuplicateResourceError(
+            f"A key named '{entity.name}' exists already", details={"name": entity.name}
+        ) from error

@@ -1,13 +1,17 @@
-"""What the kernel keeps for all apps: dead letters, API keys and circuit breakers."""
+"""What the kernel keeps for all apps: dead letters, API keys, circuit breakers, the audit trail, answers."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from siteadmin.core.audit_repositories import AuditRepository
 from siteadmin.core.change_repositories import ChangeRepository
+from siteadmin.core.fields import SealedTextField
+from siteadmin.core.idempotency_repositories import RememberedRequestRepository
 from siteadmin.core.repositories import ApiKeyRepository, BreakerStateRepository, DeadLetterRepository
 from siteadmin.core.roles import Role
 
@@ -75,6 +79,7 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ApiKeyRepository()
+    audit_hidden = ("key_hash",)
 
     class Meta:
         ordering = ["name"]
@@ -125,3 +130,82 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic} {self.subject}"
+
+
+class AuditEntry(models.Model):
+    """One thing that somebody did; written with it, and never changed. Only retention removes what is old."""
+
+    created_at = models.DateTimeField(db_default=Now())
+
+    actor_kind = models.CharField(max_length=8)
+    actor = models.CharField(max_length=200, blank=True, help_text="Name of the user, key, link's channel or command.")
+    actor_id = models.BigIntegerField(null=True, blank=True, help_text="Id of the user or the key.")
+    address = models.GenericIPAddressField(null=True, blank=True, help_text="The client's, behind trusted proxies.")
+    request_id = models.CharField(max_length=64, blank=True)
+
+    action = models.CharField(max_length=32)
+    resource_type = models.CharField(max_length=64)
+    resource_id = models.CharField(max_length=64)
+    resource = models.CharField(max_length=200, blank=True, help_text="What it was called then.")
+    # Plain text: the kernel knows no camera, and an entry outlives what it is about.
+    camera_id = models.CharField(max_length=64, blank=True, help_text="The camera that it belongs to, if any.")
+    before = models.JSONField(null=True, blank=True, encoder=DjangoJSONEncoder, help_text="Empty: it is new.")
+    after = models.JSONField(null=True, blank=True, encoder=DjangoJSONEncoder, help_text="Empty: it is gone.")
+
+    objects = AuditRepository()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="audit_newest"),
+            models.Index(fields=["resource_type", "resource_id", "-created_at", "-id"], name="audit_resource"),
+            models.Index(fields=["actor", "-created_at", "-id"], name="audit_actor"),
+            models.Index(fields=["action", "-created_at", "-id"], name="audit_action"),
+            models.Index(
+                fields=["camera_id", "-created_at", "-id"], condition=~models.Q(camera_id=""), name="audit_camera"
+            ),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="audit_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource_type} {self.resource_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write a new entry; one that is written is never changed."""
+        if not self._state.adding:
+            raise TypeError("An audit entry is never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse; old entries go by `AuditRepository.remove_old` alone."""
+        raise TypeError("An audit entry is never deleted")
+
+
+class RememberedRequest(models.Model):
+    """A request that was sent with a key, and its answer, to be given again; kept for a day.
+
+    Under way while `status` is empty: only for what reaches beyond the database, and until `running_until` at most.
+    """
+
+    actor = models.CharField(max_length=40, help_text="user:ID or key:ID.")
+    key = models.CharField(max_length=255, help_text="The Idempotency-Key header.")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, address and content, in hex.")
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    answer = SealedTextField(blank=True, editable=False, help_text="Sealed: it may hold a secret that is shown once.")
+    token = models.UUIDField(null=True, blank=True, editable=False)
+    running_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = RememberedRequestRepository()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["actor", "key"], name="remembered_request_once")]
+        indexes = [
+            models.Index(fields=["created_at"], name="remembered_request_age"),
+            models.Index(fields=["token"], condition=models.Q(token__isnull=False), name="remembered_request_claim"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.key}"

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from siteadmin.core.authentication import KeyPrincipal
+from siteadmin.core.principals import KeyPrincipal
 from siteadmin.core.roles import Role
 
 DEFAULT_ROLES: Mapping[str, Role] = {

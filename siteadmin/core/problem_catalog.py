@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from drf_problems.utils import register_exception
 
-from siteadmin.core import exceptions
+from siteadmin.core import exceptions, idempotency_exceptions
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,6 +95,7 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.ChannelNotFoundError: _GONE,
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
+    exceptions.AuditEntryNotFoundError: _GONE,
     exceptions.ModeNotFoundError: _GONE,
     exceptions.SilenceNotFoundError: _GONE,
     exceptions.QuietHoursNotFoundError: _GONE,
@@ -115,6 +116,18 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.VersionConflictError: (
         "Somebody changed it after you read it.",
         "Read it again and send your change with its present `version`.",
+    ),
+    idempotency_exceptions.IdempotencyKeyInvalidError: (
+        "The key is empty, longer than 255 signs, or not visible ASCII.",
+        "Send a fresh UUID for each new request, alone or in double quotes.",
+    ),
+    idempotency_exceptions.IdempotencyKeyInUseError: (
+        "The request was sent again before its first try was answered.",
+        "Wait as long as `Retry-After` says and send the same request again.",
+    ),
+    idempotency_exceptions.IdempotencyKeyReusedError: (
+        "The key was used within the last day for another address or another body.",
+        "Send a fresh key with each new request; the same one only with the same request.",
     ),
     exceptions.PreconditionFailedError: (
         "The `If-Match` header names a state that has passed.",

@@ -110,6 +110,7 @@ _STATUS_CODES = {
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     416: "RANGE_NOT_SATISFIABLE",
+    422: "IDEMPOTENCY_KEY_REUSED",
     429: "RATE_LIMITED",
     500: "INTERNAL_ERROR",
     503: "EXTERNAL_SERVICE_ERROR",
@@ -255,7 +256,7 @@ def _fields_of(violation: psycopg.errors.UniqueViolation) -> list[str]:
 def _headers(status: int, headers: dict[str, str], *, retry_after: float | None = None) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("WWW-Authenticate", CHALLENGE)
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+    if retry_after is not None or status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         seconds = RETRY_AFTER_SECONDS if retry_after is None else max(1, math.ceil(retry_after))
         headers.setdefault("Retry-After", str(seconds))
     return headers

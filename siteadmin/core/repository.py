@@ -54,6 +54,23 @@ class Repository(models.Manager[M]):
         found = self.get_queryset().in_bulk(wanted)
         return [found[key] for key in wanted if key in found]
 
+    def lock(self, entity_id: Any) -> M | None:
+        """Give the row with this key, locked until the caller's transaction ends, or None."""
+        return next(iter(self.lock_many([entity_id])), None)
+
+    def lock_many(self, ids: Iterable[Any]) -> Sequence[M]:
+        """Give the rows with these keys, locked until the caller's transaction ends; unknown ones are left out.
+
+        Always in the same order, so that two who lock the same rows never wait for each other.
+        """
+        wanted = [key for key in map(self._key, ids) if key is not None]
+        rows = self.get_queryset().filter(pk__in=wanted).order_by("pk")
+        return list(rows.select_for_update(of=("self",), no_key=True))
+
+    def count_change(self, entity_id: Any) -> None:
+        """Count up the `version` of a row that a person changed."""
+        self.get_queryset().filter(pk=entity_id).update(version=models.F("version") + 1)
+
     # Django's `create(**fields)` stays; `create(entity)` is the repository's.
     def create(self, entity: M | None = None, **fields: Any) -> M:
         """Insert this new entity (or, as Django has it, one made of these fields) and give it back."""

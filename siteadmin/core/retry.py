@@ -12,6 +12,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 
+from siteadmin.core.audit import recording
 from siteadmin.core.clean import clean_json, clean_text, describe_error
 from siteadmin.core.exceptions import InvalidStateTransitionError
 from siteadmin.core.models import DeadLetter
@@ -135,7 +136,7 @@ def requeue(dead_letter_id: int, *, by: str = "") -> bool:
     InvalidStateTransitionError for an operation outside the pipeline: nobody can run it from the letter.
     """
     with transaction.atomic():
-        if not DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.REQUEUED, by=by):
+        if not _leave(dead_letter_id, state=DeadLetter.State.REQUEUED, by=by, action="requeue"):
             return False
         letter = DeadLetter.objects.get_by_id(dead_letter_id)
         if letter is None or not can_requeue(letter):
@@ -153,7 +154,12 @@ def requeue(dead_letter_id: int, *, by: str = "") -> bool:
 
 def discard(dead_letter_id: int, *, by: str = "", reason: str = "") -> bool:
     """Let the work go; False where the letter is not open."""
-    return DeadLetter.objects.leave(dead_letter_id, state=DeadLetter.State.DISCARDED, by=by, reason=clean_text(reason))
+    return _leave(dead_letter_id, state=DeadLetter.State.DISCARDED, by=by, reason=clean_text(reason), action="discard")
+
+
+def _leave(dead_letter_id: int, *, action: str, **fields: Any) -> bool:
+    with recording(action, DeadLetter.objects, [dead_letter_id]):
+        return DeadLetter.objects.leave(dead_letter_id, **fields)
 
 
 def _name_of(operation: Callable[..., Any]) -> str:

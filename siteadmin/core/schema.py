@@ -10,6 +10,7 @@ from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from drf_spectacular.utils import OpenApiParameter
 
 from siteadmin.core.filters import LARGEST_ID, MultiValueFilter, words_pattern
+from siteadmin.core.idempotency import HEADER
 from siteadmin.core.serializers import StrictSerializer
 from siteadmin.core.viewsets import PICKING_ACTIONS
 
@@ -49,7 +50,21 @@ ALWAYS = {
 ONE = {"404": "There is none, or none to be seen"}
 CHANGING = {"409": "Conflicts with what is stored"}
 STALE = {"412": "Somebody changed it since the state that `If-Match` names"}
-CHANGING_ONE = ("partial_update", "update", "destroy")
+REUSED = {"422": "The `Idempotency-Key` belongs to another request"}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="A fresh key, such as a UUID: sent again within a day with the same request, the first answer comes "
+    "again, marked by `Idempotency-Replayed: true`. 409 while the first one is under way.",
+)
+CHANGING_ONE = (
+    *("partial_update", "update", "destroy"),
+    *("acknowledge", "dismiss", "snooze", "change_feedback", "remove_feedback"),
+)
+"""Actions that take `If-Match`."""
+READING_ONE = ("retrieve", "feedback")
+"""Actions that give an ETag."""
 IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag that was looked at.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag that is known.")
 WITH_BODY = {"413": "The body is too large", "415": "The body's type is not read here"}
@@ -65,8 +80,10 @@ class ApiSchema(AutoSchema):
         parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
         if action in PICKING_ACTIONS and hasattr(self.view, "picked_fields"):
             parameters.append(self._fields_parameter())
-        if action == "retrieve":
+        if action in READING_ONE:
             parameters.append(IF_NONE_MATCH)
+        if self.is_keyed:
+            parameters.append(IDEMPOTENCY_KEY)
         if action in CHANGING_ONE:
             parameters.append(IF_MATCH)
         return parameters
@@ -116,7 +133,7 @@ class ApiSchema(AutoSchema):
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         # drf-spectacular has no public hook that sees all responses of an operation.
         responses: dict[str, Any] = super()._get_response_bodies(direction)
-        if getattr(self.view, "action", None) == "retrieve":
+        if getattr(self.view, "action", None) in READING_ONE:
             responses.setdefault("304", {"description": "It is known as it is"})
         for status, text in self._problems().items():
             responses.setdefault(
@@ -128,6 +145,12 @@ class ApiSchema(AutoSchema):
             )
         return responses
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether the operation takes an Idempotency-Key."""
+        asks = getattr(self.view, "action", None) in getattr(self.view, "asking_actions", ())
+        return self.method == "POST" and hasattr(self.view, "act_once") and not asks
+
     def _problems(self) -> dict[str, str]:
         problems = dict(ALWAYS)
         if "{" in self.path or getattr(self.view, "action", None) in getattr(self.view, "may_find_nothing", ()):
@@ -136,6 +159,8 @@ class ApiSchema(AutoSchema):
             problems |= CHANGING
         if getattr(self.view, "action", None) in CHANGING_ONE:
             problems |= STALE
+        if self.is_keyed:
+            problems |= REUSED
         if self.method in ("POST", "PATCH", "PUT"):
             problems |= WITH_BODY
         return dict(sorted(problems.items()))

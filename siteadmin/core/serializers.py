@@ -55,6 +55,14 @@ class WhoField(serializers.CharField):
         return NullIf(column, Value(""))
 
 
+class VersionField(serializers.IntegerField):
+    """The version of a row that people edit; sent with a change, the one that it was made on."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        help_text = "Counts people's changes. Sent along: 409 where somebody changed it since."
+        super().__init__(required=False, min_value=1, help_text=help_text, **kwargs)
+
+
 class StrictSerializer(_StrictFields):
     """Base of all serializers without a model."""
 

@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from siteadmin.core import heartbeat, stream, sweeper
+from siteadmin.core import heartbeat, housekeeping, stream, sweeper
+from siteadmin.core.housekeeping import HousekeepingResult
 from siteadmin.core.results import ForgetResult, SweepResult
 
 
@@ -17,3 +18,9 @@ def sweep() -> SweepResult:
 def forget_changes() -> ForgetResult:
     """Remove what nobody can resume a stream from any more."""
     return ForgetResult(removed=stream.forget_old())
+
+
+@shared_task(name="core.forget_old")
+def forget_old() -> HousekeepingResult:
+    """Remove what was kept for its time."""
+    return housekeeping.forget_old()

@@ -28,9 +28,9 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from siteadmin.core import metrics
-from siteadmin.core.authentication import KeyPrincipal
 from siteadmin.core.exceptions import RateLimitError
 from siteadmin.core.permissions import READING_METHODS, role_of
+from siteadmin.core.principals import KeyPrincipal
 from siteadmin.core.rates import Rate
 from siteadmin.core.roles import Role
 

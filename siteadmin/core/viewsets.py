@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django.db.models import Model, QuerySet
@@ -20,6 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 from siteadmin.core.etags import answer_one, read_expectation
 from siteadmin.core.exceptions import CameraNotFoundError, InvalidInputError, NotFoundError
 from siteadmin.core.filters import ordering_names, parse_id
+from siteadmin.core.idempotency import answer_once
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.reading import Parameter, Statement
@@ -62,6 +63,10 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     """Actions without an id in their path that answer 404 where there is none."""
     filtered_actions: ClassVar[Collection[str]] = ("list",)
     """Actions that take the filterset's parameters."""
+    asking_actions: ClassVar[Collection[str]] = ()
+    """POST actions that write nothing, so that each repetition may be answered anew."""
+    outside_actions: ClassVar[Collection[str]] = ()
+    """POST actions that reach beyond the database, and so never run inside one transaction."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer; times are of UTC, wherever the site or its viewer is."""
@@ -72,6 +77,19 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Check who asks, then what they ask for."""
         super().initial(request, *args, **kwargs)
         self.check_query_parameters(request)
+        if request.method == "POST" and self.action is not None and self.action not in self.asking_actions:
+            self.act_once(self.action)
+
+    def act_once(self, action: str) -> None:
+        """Let a request that is sent twice with one `Idempotency-Key` act once."""
+        act = getattr(self, action)
+        reaches_outside = action in self.outside_actions
+
+        def post(request: Request, *args: Any, **kwargs: Any) -> Response:
+            return answer_once(request, partial(act, request, *args, **kwargs), reaches_outside=reaches_outside)
+
+        # DRF calls the action under its method's name on the instance, where `as_view` has put it.
+        self.post = post
 
     def check_permissions(self, request: Request) -> None:
         """Refuse whoever may not do this; what lies beyond their cameras is not there for them, whatever the verb."""
@@ -292,7 +310,7 @@ class ChangeMixin(BaseViewSet[M]):
     """The `version` that the row must still have when the service changes it; None: any."""
 
     @contextmanager
-    def expecting(self, row: M, *, stated: int | None = None) -> Iterator[None]:
+    def expecting(self, row: Model, *, stated: int | None = None) -> Iterator[None]:
         """Hold a change to what it was made on: 409 for a stale `version` in the body, 412 for a stale `If-Match`."""
         version = getattr(row, "version", None)
         if version is None:
@@ -311,6 +329,7 @@ class CreateMixin(BaseViewSet[M]):
         """Create one."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        serializer.validated_data.pop("version", None)  # what was read can be sent back as another
         created = self.perform_create(serializer)
         return Response(self.get_serializer(created).data, status=status.HTTP_201_CREATED)
 

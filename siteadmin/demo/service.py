@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from alerts.models import AlertRule, Channel
+from alerts.services.rule_changes import delete_rule
 from cameras.models import Camera, Snapshot
 from events.services.retention import remove_cameras
 from siteadmin.core.results import register_result
@@ -92,7 +93,8 @@ def remove_demo() -> int:
     Safe to run twice; the folders go last, so that a picture that arrives meanwhile goes with them.
     """
     cameras = Camera.objects.demo_created_after(None)
-    AlertRule.objects.delete_demo()
+    for rule in AlertRule.objects.of_demo():
+        delete_rule(rule.pk)
     remove_cameras([camera.pk for camera in cameras])
     for camera in cameras:
         rmtree(Path(settings.CAMERA_ROOT) / camera.folder_path, ignore_errors=True)

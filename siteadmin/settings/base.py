@@ -20,6 +20,7 @@ from siteadmin.settings.mail import TAKES as EMAIL_URL_TAKES
 from siteadmin.settings.mail import parse_email_url
 from siteadmin.settings.openapi import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from siteadmin.settings.rest import *  # noqa: F403 - how the API answers, and who may what
+from siteadmin.settings.schedule import CELERY_BEAT_SCHEDULE as CELERY_BEAT_SCHEDULE
 from siteadmin.settings.services import ENRICHERS_TAKE, EnricherSettings, parse_enrichers
 
 django_stubs_ext.monkeypatch()
@@ -77,7 +78,7 @@ except (ValueError, dj_database_url.ParseError) as error:
 if not _database["ENGINE"].endswith(("postgresql", "psycopg")):
     raise ImproperlyConfigured("DATABASE_URL takes a PostgreSQL URL (postgres://...); nothing else is supported")
 
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **_database,
         "ENGINE": "siteadmin.core.postgres",
@@ -137,6 +138,7 @@ BATCH_IDLE_TIMEOUT = env.seconds("BATCH_IDLE_TIMEOUT_SECONDS", default=30, minim
 LATE_AFTER = env.seconds("LATE_AFTER_SECONDS", default=600)
 DETECTION_CONFIDENCE_THRESHOLD = env.number("DETECTION_CONFIDENCE_THRESHOLD", default=0.5, minimum=0.0, maximum=1.0)
 RETENTION_DAYS = env.integer("RETENTION_DAYS", default=30, maximum=36_500)
+AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", default=365, maximum=36_500)
 DELIVERY_RETRY_BASE = env.seconds("DELIVERY_RETRY_BASE_SECONDS", default=2, minimum=0.01, maximum=3600)
 DELIVERY_MAX_ATTEMPTS = env.integer("DELIVERY_MAX_ATTEMPTS", default=10, minimum=1, maximum=100)
 WEBHOOK_TIMEOUT = env.seconds("WEBHOOK_TIMEOUT_SECONDS", default=15, minimum=0.1, maximum=30)  # the standard's advice
@@ -202,6 +204,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "siteadmin.core.middleware.RequestIdMiddleware",
     "siteadmin.core.middleware.TrustedProxyMiddleware",
+    "siteadmin.core.actors.ActorMiddleware",
     "siteadmin.core.middleware.ApiErrorMiddleware",
     "siteadmin.core.request_size.RequestSizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -316,54 +319,5 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_REDIS_SOCKET_TIMEOUT = CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = BROKER_TIMEOUT_SECONDS
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
     "retry_policy": {"max_retries": 1, "interval_start": 0.2, "interval_step": 0, "interval_max": 0.2}
-}
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {
-        "task": "core.sweep",
-        "schedule": 2.0,
-        # Sweeps asked for while every worker is busy do not pile up, and nobody reads their results.
-        "options": {"expires": 10, "ignore_result": True},
-    },
-    "close_idle": {
-        "task": "events.close_idle",
-        "schedule": 2.0,
-        "options": {"expires": 10, "ignore_result": True},
-    },
-    "remove_old": {
-        "task": "events.remove_old",
-        "schedule": 3600.0,
-        "options": {"expires": 3600, "ignore_result": True},
-    },
-    "forget_changes": {
-        "task": "core.forget_changes",
-        "schedule": 60.0,
-        "options": {"expires": 60, "ignore_result": True},
-    },
-    "remove_exports": {
-        "task": "events.remove_exports",
-        "schedule": 300.0,
-        "options": {"expires": 300, "ignore_result": True},
-    },
-    "rewrite_search": {"task": "events.rewrite_search", "schedule": 10.0, "options": {"expires": 10}},
-    "mark_silent": {
-        "task": "cameras.mark_silent",
-        "schedule": 10.0,
-        "options": {"expires": 10, "ignore_result": True},
-    },
-    "release_waiting": {
-        "task": "cameras.release_waiting",
-        "schedule": 5.0,
-        "options": {"expires": 10, "ignore_result": True},
-    },
-    "switch_modes": {
-        "task": "alerts.switch_modes",
-        "schedule": 5.0,
-        "options": {"expires": 10, "ignore_result": True},
-    },
-    "draw_demo": {
-        "task": "siteadmin.draw_demo",
-        "schedule": 3.0,
-        "options": {"expires": 3, "ignore_result": True},
-    },
 }
 CELERY_TIMEZONE = "UTC"

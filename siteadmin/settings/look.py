@@ -100,6 +100,7 @@ UNFOLD: dict[str, Any] = {
                         ("Enrichments", "label", "events.enrichment"),
                         ("Dead letters", "report", "core.deadletter"),
                         ("Breakers", "electrical_services", "core.breakerstate"),
+                        ("Audit trail", "history", "core.auditentry"),
                         ("API keys", "key", "core.apikey"),
                         ("Users", "person", "auth.user"),
                         ("Groups", "group", "auth.group"),

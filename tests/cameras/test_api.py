@@ -1,5 +1,6 @@
 """The API of cameras, zones and snapshots."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,11 @@ def ids(answer: Any) -> list[Any]:
 # Cameras
 
 
-def test_camera_is_created_with_an_id_and_a_folder_from_its_name(operator: APIClient, settings: Any) -> None:
-    answer = operator.post("/api/cameras", {"name": "Front Door"})
+def test_camera_is_created_with_an_id_and_a_folder_from_its_name(
+    operator: APIClient, settings: Any, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = operator.post("/api/cameras", {"name": "Front Door"})
     assert answer.status_code == 201
     body = answer.json()
     assert (body["id"], body["folder_path"], body["status"]) == ("front_door", "front_door", "unknown")

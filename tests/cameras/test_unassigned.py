@@ -1,5 +1,6 @@
 """Uploads in folders that are no camera's."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -233,10 +234,13 @@ def test_eight_workers_take_each_in_once(root: Path) -> None:
     assert UnassignedUpload.objects.count() == 0
 
 
-def test_discarded_upload_is_gone_with_its_file(root: Path) -> None:
+def test_discarded_upload_is_gone_with_its_file(
+    root: Path, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
     accept_upload(drop(root, FOSCAM))
     upload = only()
-    discard_upload(upload)
+    with django_capture_on_commit_callbacks(execute=True):
+        discard_upload(upload)
     assert not media.exists(upload.file)
     with pytest.raises(InvalidStateTransitionError):
         discard_upload(upload)

@@ -329,3 +329,20 @@ def test_a_page_costs_one_query_besides_the_key(client: APIClient, django_assert
 
     with django_assert_num_queries(2):
         client.get(following)
+
+
+def test_links_begin_with_the_host_that_was_asked(client: APIClient, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["cameras.lan", "testserver"]
+    settings.SITE_URL = "https://cameras.example"
+    make_letters(3)
+
+    page = client.get("/api/letters?limit=1", HTTP_HOST="cameras.lan").json()
+
+    assert page["next"].startswith("http://cameras.lan/api/letters?")
+
+
+def test_a_host_that_the_site_does_not_serve_makes_no_links(client: APIClient) -> None:
+    answer = client.get("/api/letters?limit=1", HTTP_HOST="evil.example")
+
+    assert answer.status_code == 400
+    assert b"evil.example" not in answer.content

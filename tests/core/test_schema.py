@@ -49,7 +49,20 @@ def test_a_list_describes_its_parameters(schema: dict[str, Any]) -> None:
 def test_the_further_parameters_of_an_action_are_described(schema: dict[str, Any]) -> None:
     names = {each["name"] for each in schema["paths"]["/api/letters/{id}/note"]["post"]["parameters"]}
 
-    assert names == {"id", "loud"}
+    assert names == {"id", "loud", "Idempotency-Key"}
+
+
+def test_headers_by_which_writes_may_be_repeated_and_guarded_are_described(schema: dict[str, Any]) -> None:
+    one, many = schema["paths"]["/api/letters/{id}"], schema["paths"]["/api/letters"]
+
+    def headers(operation: dict[str, Any]) -> set[str]:
+        return {each["name"] for each in operation.get("parameters", []) if each["in"] == "header"}
+
+    assert (headers(one["get"]), "304" in one["get"]["responses"]) == ({"If-None-Match"}, True)
+    assert (headers(one["patch"]), "412" in one["patch"]["responses"]) == ({"If-Match"}, True)
+    assert headers(one["delete"]) == {"If-Match"}
+    assert (headers(many["post"]), "422" in many["post"]["responses"]) == ({"Idempotency-Key"}, True)
+    assert headers(many["get"]) == set()
 
 
 def test_the_ways_in_are_described(schema: dict[str, Any]) -> None:

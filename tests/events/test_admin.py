@@ -47,7 +47,7 @@ def listed(client: Client, path: str) -> set[int]:
 
 
 def form_of(event: Event, **changes: Any) -> dict[str, Any]:
-    form = {"risk_score": event.risk_score, "notes": event.notes, "version": event.version, **changes}
+    form = {"risk_score": event.risk_score, "notes": event.notes, "expected_version": event.version, **changes}
     return {name: value for name, value in form.items() if value not in (None, False)}
 
 

@@ -33,7 +33,15 @@ def test_feedback_is_given_and_read(reviewer: APIClient) -> None:
         read = viewer.get(address(event))
 
     assert given.status_code == 201, given.content
-    assert list(given.json()) == ["event", "verdict", "expected_level", "given_by", "created_at", "updated_at"]
+    assert list(given.json()) == [
+        "event",
+        "verdict",
+        "expected_level",
+        "given_by",
+        "created_at",
+        "updated_at",
+        "version",
+    ]
     assert read.json() == given.json()
     assert (read.json()["event"], read.json()["expected_level"]) == (event.pk, "low")
     assert "reviewer" in read.json()["given_by"]

@@ -15,12 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from events.choices import ExportFormat
 from events.models import Event
 from events.services import exporting
 from events.services.counting import choose_range, count_by_day, split_days
-from events.services.exporting import harmless
 from siteadmin.core.exceptions import DateRangeValidationError
+from siteadmin.core.exporting import ExportFormat, harmless
 from tests.events.seen import client_with_key
 from tests.factories import CameraFactory, EventFactory
 from tests.query_counts import assert_query_count

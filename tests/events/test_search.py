@@ -152,7 +152,7 @@ def test_huge_texts_are_stored_and_found(viewer: APIClient) -> None:
 
 
 def rename(camera: Camera, name: str) -> None:
-    update_camera(camera, fields={"name": name})
+    update_camera(camera.pk, fields={"name": name})
 
 
 def test_renaming_a_camera_makes_its_events_found_by_the_new_name(

@@ -11,6 +11,7 @@ from alerts.channels.mqtt.topics import ONLINE, CameraFacts, Topics
 from alerts.models import Mode, MqttConnection
 from alerts.services.modes import activate_mode
 from alerts.services.mqtt.facts import facts_of_camera
+from siteadmin.core.actors import ActorKind, acting_as
 from siteadmin.core.clean import clean_text
 from siteadmin.core.exceptions import ModeNotFoundError
 
@@ -107,7 +108,8 @@ class Conversation:
         while self._commands:
             name = self._commands[0]
             try:
-                activate_mode(name, by=f"mqtt: {self.channel_name}"[:LONGEST_NAME])
+                with acting_as(ActorKind.BROKER, self.channel_name):
+                    activate_mode(name, by=f"mqtt: {self.channel_name}"[:LONGEST_NAME])
             except ModeNotFoundError:
                 logger.warning("mqtt_unknown_mode", channel=self.channel_name, mode=name)
             self._commands.pop(0)

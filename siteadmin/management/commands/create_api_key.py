@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from cameras.models import Camera
+from siteadmin.core.actors import acting_as_command
 from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.keys import create_api_key
 from siteadmin.core.roles import Role
@@ -43,7 +44,8 @@ class Command(BaseCommand):
             raise CommandError(f"No camera has the id {', '.join(unknown)}")
         expires_at = None if expires_days is None else timezone.now() + timedelta(days=expires_days)
         try:
-            _, key = create_api_key(name=name, role=Role(role), camera_ids=cameras, expires_at=expires_at)
+            with acting_as_command("create_api_key"):
+                _, key = create_api_key(name=name, role=Role(role), camera_ids=cameras, expires_at=expires_at)
         except SecurityIntelligenceError as error:
             raise CommandError(error.message) from error
         self.stdout.write(f"API key '{name.strip()}' ({role}); it is shown only now:")

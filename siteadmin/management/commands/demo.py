@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from siteadmin.core.actors import acting_as_command
 from siteadmin.demo.service import remove_demo
 
 
@@ -20,5 +21,6 @@ class Command(BaseCommand):
         """Remove, and say how much."""
         if not options["remove"]:
             raise CommandError("demo takes --remove, which takes the demo away")
-        count = remove_demo()
+        with acting_as_command("demo"):
+            count = remove_demo()
         self.stdout.write(f"Removed {count} demo cameras." if count else "There is no demo.")

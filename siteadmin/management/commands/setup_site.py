@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from siteadmin.core.actors import acting_as_command
 from siteadmin.setup import set_up_site
 
 
@@ -14,7 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set up, and say on the first run how to log in."""
-        report = set_up_site()
+        with acting_as_command("setup_site"):
+            report = set_up_site()
         if report.admin_name and report.admin_password:
             self.stdout.write(f"\nThe first admin is {report.admin_name}, password {report.admin_password}")
             self.stdout.write("Note it: it is not shown again.\n")
