@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0007_delivery_indexes'),
+        ('alerts', '0008_escalation_says_why_it_waits'),
     ]
 
     operations = [
