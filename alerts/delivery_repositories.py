@@ -107,6 +107,7 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
                 WHERE due_at <= statement_timestamp() AND (id = %(id)s OR id = ANY(ARRAY(
                     SELECT id FROM alerts_delivery
                     WHERE channel_id = %(channel)s AND due_at <= statement_timestamp() AND attempts = 0
+                      AND id <> %(id)s
                     ORDER BY due_at, id LIMIT %(others)s FOR NO KEY UPDATE SKIP LOCKED
                 )))
                 RETURNING id

@@ -128,7 +128,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Who")
     def who(self, entry: AuditEntry) -> str:
         """Name who it was, and by what."""
-        kind = ActorKind(entry.actor_kind).label
+        kind = ActorKind(entry.actor_kind).label if entry.actor_kind in ActorKind.values else entry.actor_kind
         return f"{entry.actor} ({kind})" if entry.actor else kind
 
     @admin.display(description="What")

@@ -37,6 +37,8 @@ NOT_ROWS = (
 READS = [route for route in routes() if route.method == "get" and not route.path.endswith(NOT_ROWS)]
 READS = [route for route in READS if issubclass(route.view, BaseViewSet) and route.basename != "export"]
 NEED_PYTHON = {
+    "alerts": "escalation is told in words",
+    "unassigned-uploads": "the recorder's channel is read from the path",
     "alert-rules": "channels and schedules are put together",
     "channels": "settings are masked",
     "dead-letters": "the pipeline knows what can be requeued",

@@ -17,7 +17,7 @@ from siteadmin.core.models import ApiKey, Change
 from siteadmin.core.roles import Role
 from tests.core.threads import run_together
 from tests.factories import AlertFactory, CameraFactory, EventFactory
-from tests.serving import StreamClient, serving
+from tests.serving import StreamClient, serving, wait_until_told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +115,7 @@ def test_one_that_lost_the_line_before_the_first_change_misses_nothing_either(po
 
 def test_a_change_that_is_committed_after_a_later_one_is_not_passed_over() -> None:
     camera = CameraFactory(id="door")
+    wait_until_told()
     start = Change.objects.end()
     with transaction.atomic():
         early = EventFactory(camera=camera)
@@ -123,12 +124,14 @@ def test_a_change_that_is_committed_after_a_later_one_is_not_passed_over() -> No
         while_it_writes = Change.objects.after(start, limit=10)
 
     assert while_it_writes == []
+    wait_until_told()
     assert [change.subject for change in Change.objects.after(start, limit=10)][0] == str(early.pk)
     assert len(Change.objects.after(start, limit=10)) == 2
 
 
 def test_what_is_rolled_back_is_never_told() -> None:
     camera = CameraFactory(id="door")
+    wait_until_told()
     start = Change.objects.end()
     with pytest.raises(RuntimeError), transaction.atomic():
         EventFactory(camera=camera)
@@ -244,6 +247,7 @@ def test_nobody_is_told_nothing(port: int) -> None:
 
 def test_a_history_can_be_built_without_telling_of_it() -> None:
     camera = CameraFactory(id="door")
+    wait_until_told()
     start = Change.objects.end()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL siteadmin.untold = 'on'")

@@ -147,6 +147,7 @@ class AuditEntry(models.Model):
     resource_type = models.CharField(max_length=64)
     resource_id = models.CharField(max_length=64)
     resource = models.CharField(max_length=200, blank=True, help_text="What it was called then.")
+    camera_path: ClassVar = "camera_id"
     # Plain text: the kernel knows no camera, and an entry outlives what it is about.
     camera_id = models.CharField(max_length=64, blank=True, help_text="The camera that it belongs to, if any.")
     before = models.JSONField(null=True, blank=True, encoder=DjangoJSONEncoder, help_text="Empty: it is new.")

@@ -53,7 +53,7 @@ STALE = {"412": "Somebody changed it since the state that `If-Match` names"}
 REUSED = {"422": "The `Idempotency-Key` belongs to another request"}
 IDEMPOTENCY_KEY = OpenApiParameter(
     HEADER,
-    str,
+    {"type": "string", "pattern": "^[!#-~]{1,255}$"},
     OpenApiParameter.HEADER,
     description="A fresh key, such as a UUID: sent again within a day with the same request, the first answer comes "
     "again, marked by `Idempotency-Replayed: true`. 409 while the first one is under way.",
