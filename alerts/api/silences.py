@@ -90,6 +90,7 @@ class SilenceViewSet(CrudViewSet[Silence]):
     filterset_class = SilenceFilter
     not_found = SilenceNotFoundError
     ordering_fields = ("starts_at", "ends_at")
+    may_find_nothing = ("snooze",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "snooze"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[Silence]:
