@@ -34,6 +34,7 @@ from cameras.unassigned_repositories import CameraFolderRepository, UnassignedUp
 from cameras.validators import validate_polygon, validate_timezone
 from siteadmin.core.claims import Claimable
 from siteadmin.core.correlation import LONGEST_ID
+from siteadmin.core.names import NameField
 from siteadmin.core.versions import Versioned
 
 
@@ -47,7 +48,7 @@ class Camera(Versioned):
         max_length=64,
         validators=[RegexValidator(r"\A[a-z0-9_]+\Z", "An id takes lower-case letters, digits and _.")],
     )
-    name = models.CharField(max_length=100)
+    name = NameField(max_length=100)
     folder_path = models.CharField(max_length=255, unique=True, help_text="Folder below the camera root.")
     timezone = models.CharField(
         max_length=64,
@@ -181,7 +182,7 @@ class Zone(Versioned):
     camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="zones")
-    name = models.CharField(max_length=100)
+    name = NameField(max_length=100)
     zone_type = models.CharField(max_length=16, choices=ZoneType.choices, default=ZoneType.OTHER)
     coordinates = models.JSONField(
         validators=[validate_polygon],
@@ -213,7 +214,7 @@ class Mask(Versioned):
     camera_path: ClassVar = "camera_id"
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="masks")
-    name = models.CharField(max_length=100)
+    name = NameField(max_length=100)
     coordinates = models.JSONField(
         validators=[validate_polygon],
         help_text="[[x, y], ...], at least three points, each 0-1, not self-crossing.",

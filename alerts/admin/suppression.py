@@ -170,6 +170,7 @@ class SilenceForm(VersionedForm[Silence]):
     class Meta:
         model = Silence
         fields = ["starts_at", "ends_at", "comment"]
+        widgets: ClassVar = {"comment": UnfoldAdminTextInputWidget}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

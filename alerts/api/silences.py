@@ -18,6 +18,7 @@ from alerts.services.quiet_hours import create_quiet_hours, delete_quiet_hours, 
 from alerts.services.silences import create_silence, delete_silence, snooze_camera, snooze_rule, update_silence
 from siteadmin.core.exceptions import QuietHoursNotFoundError, SilenceNotFoundError
 from siteadmin.core.filters import FlagFilter, MultiIdFilter, MultiValueFilter, StrictFilterSet
+from siteadmin.core.names import NameSerializerField
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
@@ -35,7 +36,7 @@ class SilenceSerializer(StrictModelSerializer[Silence]):
     object_types = words()
     zone_ids = ids()
     starts_at = serializers.DateTimeField(required=False, help_text="Now, where not given.")
-    comment = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    comment = NameSerializerField(required=False, allow_blank=True, max_length=1000)
     version = VersionField()
 
     class Meta:
@@ -63,7 +64,7 @@ class SnoozeSerializer(StrictSerializer):
     camera = serializers.CharField(required=False, max_length=64)
     rule = serializers.IntegerField(required=False, min_value=1, max_value=LARGEST_ID)
     minutes = serializers.IntegerField(min_value=1, max_value=LONGEST_SNOOZE_MINUTES)
-    comment = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    comment = NameSerializerField(required=False, allow_blank=True, max_length=1000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take one of both."""

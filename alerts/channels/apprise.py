@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,10 @@ SERVICE_DEADLINE = timedelta(seconds=30)
 CHECK_DEADLINE = timedelta(seconds=20)
 LONGEST_URL = 2000
 LONGEST_TARGET = 120
+
+CALL = re.compile(r"(?<!\w)[@!](?=[\w&!])")
+"""Begins a call to people: @everyone, @room and <@&role>, or <!channel> as Slack writes it. Not the @ of an address."""
+UNSEEN_BREAK = "\u200b"
 
 
 class ChildError(Exception):
@@ -88,12 +93,12 @@ class AppriseTransport:
 
     def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
         """Give title, text and picture as JSON."""
-        lines = [f"{label}: {text}" for label, text in notice.facts]
+        lines = [f"{label}: {_call_nobody(text)}" for label, text in notice.facts]
         if "event" in notice.links:
             lines.append(notice.links["event"])
         lines += [f"{word.capitalize()}: {notice.links[word]}" for word in LinkAction.values if word in notice.links]
         picture = None if notice.picture is None else base64.b64encode(notice.picture).decode()
-        return json.dumps({"title": notice.title, "body": "\n".join(lines), "picture": picture}).encode()
+        return json.dumps({"title": _call_nobody(notice.title), "body": "\n".join(lines), "picture": picture}).encode()
 
     def send(self, message: Message, *, config: Config, secrets: tuple[str, ...] = ()) -> Sent:
         """Notify in a child process; a service that tells an HTTP status is judged by it."""
@@ -115,6 +120,11 @@ class AppriseTransport:
             except ChildError as error:
                 raise ChannelError(str(error), permanent=False) from error
         return _judge(answer)
+
+
+def _call_nobody(text: str) -> str:
+    """Give the text so that no chat takes a word of it for a call to its members; it looks as before."""
+    return CALL.sub(lambda found: found[0] + UNSEEN_BREAK, text)
 
 
 def _judge(answer: dict[str, Any]) -> Sent:

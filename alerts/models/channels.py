@@ -10,13 +10,14 @@ from alerts.choices import DEFAULT_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS, MOST_
 from alerts.repositories import ChannelRepository
 from alerts.telling_repositories import ChannelPaceRepository
 from siteadmin.core.fields import SealedObjectField, SealedTextField, UnreadableObject, UnreadableText
+from siteadmin.core.names import NameField
 from siteadmin.core.versions import Versioned
 
 
 class Channel(Versioned):
     """One way to reach somebody, with its kind's settings; the secret never leaves by the API."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = NameField(max_length=100, unique=True)
     kind = models.CharField(max_length=16, choices=ChannelKind.choices)
     enabled = models.BooleanField(default=True)
     config = SealedObjectField(default=dict, blank=True, help_text="What the kind needs: see the documentation.")

@@ -22,6 +22,7 @@ from alerts.models.channels import Channel
 from alerts.rule_repositories import AlertRuleRepository
 from cameras.models import CameraStatusChange
 from events.models import Event
+from siteadmin.core.names import NameField
 from siteadmin.core.versions import Versioned
 
 if TYPE_CHECKING:  # steps know their rule
@@ -33,7 +34,7 @@ ONE_CAUSE = Q(event__isnull=False, change__isnull=True) | Q(event__isnull=True, 
 class AlertRule(Versioned):
     """Conditions that all must hold for an event, and who is told then."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = NameField(max_length=100, unique=True)
     description = models.TextField(blank=True)
     enabled = models.BooleanField(default=True)
     severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.MEDIUM)

@@ -16,13 +16,14 @@ from alerts.suppression_repositories import (
     QuietHoursRepository,
     SilenceRepository,
 )
+from siteadmin.core.names import NameField, validate_name
 from siteadmin.core.versions import Versioned
 
 
 class Mode(Versioned):
     """What the place is set to, such as home or away; one mode is active, and rules may be limited to some."""
 
-    name = models.CharField(max_length=LONGEST_MODE_NAME, unique=True)
+    name = NameField(max_length=LONGEST_MODE_NAME, unique=True)
     is_active = models.BooleanField(default=False, editable=False)
     switch_times = models.JSONField(
         null=True,
@@ -77,7 +78,7 @@ class Silence(Versioned):
 
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    comment = models.TextField(blank=True)
+    comment = models.TextField(blank=True, validators=[validate_name], help_text="One line; told as the reason.")
     created_by = models.CharField(max_length=200, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -25,6 +25,7 @@ from siteadmin.core.exceptions import (
     ProcessingError,
     ValidationError,
 )
+from siteadmin.core.names import clean_name
 from siteadmin.core.pipeline import Step, dispatch
 
 logger = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ def find_or_create_camera(folders: Sequence[str]) -> tuple[Camera, int]:
         return found
     camera_id = slugify_folder(folders[0])
     folder = storable_folder(folders[0])
-    plain = clean_text(folders[0]).strip()[:LONGEST_NAME] or camera_id
+    plain = clean_name(folders[0], limit=LONGEST_NAME) or camera_id
     for name in (plain, f"{plain[: LONGEST_NAME - len(camera_id) - 3]} ({camera_id})"):
         Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=folder)
         camera = Camera.objects.get_by_id(camera_id) or Camera.objects.get_by_folder_path(folder)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from cameras.folders import slugify_folder
+from cameras.folders import LONGEST_NAME, slugify_folder
 from cameras.ingest.names import read_name
 from cameras.models import Camera, CameraFolder, UnassignedUpload
 from cameras.results import AdmitResult, IntakeOutcome, ReleaseResult
@@ -24,6 +24,7 @@ from siteadmin.core.exceptions import (
     InvalidStateTransitionError,
     MediaNotFoundError,
 )
+from siteadmin.core.names import clean_name
 from siteadmin.core.pipeline import Step, dispatch
 
 logger = structlog.get_logger(__name__)
@@ -54,8 +55,9 @@ def assign_folder(
         owned = find_camera([folder])
         if owned is not None:
             raise _is_anothers(folder, owned[0])
-        fields = {"name": folder, "id": slugify_folder(folder), **(create or {})}
-        camera = create_camera(fields={**fields, "name": fields["name"][:100], "folder_path": folder})
+        camera_id = slugify_folder(folder)
+        plain = {"name": clean_name(folder, limit=LONGEST_NAME) or camera_id, "id": camera_id}
+        camera = create_camera(fields={**plain, **(create or {}), "folder_path": folder})
     logger.info("folder_assigned", folder=folder, camera=camera.pk)
     while _release(folder=folder):
         pass

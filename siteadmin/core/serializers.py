@@ -1,12 +1,14 @@
 """Bodies in and out: unknown fields are refused by name, and readers may pick the fields they want."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import F, Model, Value
 from django.db.models.functions import NullIf
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+
+from siteadmin.core.names import NameField, NameSerializerField
 
 M = TypeVar("M", bound=Model)
 
@@ -69,3 +71,8 @@ class StrictSerializer(_StrictFields):
 
 class StrictModelSerializer(_StrictFields, serializers.ModelSerializer[M]):
     """Base of all serializers of a model."""
+
+    serializer_field_mapping: ClassVar = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        NameField: NameSerializerField,
+    }

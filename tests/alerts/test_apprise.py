@@ -1,8 +1,11 @@
 """The Apprise channel, against a real receiver on loopback."""
 
+import html
 import ipaddress
 import json
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,7 +56,7 @@ def test_message_arrives_with_text_link_and_picture(receiver: HttpServer) -> Non
 
     [request] = receiver.requests
     body = json.loads(request.body)
-    assert body["title"] == NOTICE.title
+    assert body["title"] == "High: person at <script> @\u200beveryone"
     assert body["message"] == "Rule: Nights\nhttp://localhost/e"
     assert [a["mimetype"] for a in body["attachments"]] == ["image/jpeg"]
     assert sent == Sent(status_code=200)
@@ -164,3 +167,39 @@ def test_url_is_masked_and_kept_when_sent_back(receiver: HttpServer, client_as: 
     assert "geheim" not in client_as("operator").get(f"/api/channels/{channel.pk}").content.decode()
     assert send_test_message(channel.pk).all_successful
     assert "Test of the channel Any" in receiver.requests[0].body.decode()
+
+
+CALLS = ["@everyone", "@here", "@room", "<@1234>", "<@&1234>", "<!channel>", "!here>", "<@U6TTX1F9R>"]
+ASK_SERVICE = """
+import json, sys
+from alerts.channels.apprise_child import make_service
+service, sent = make_service(sys.argv[1]), []
+type(service)._send = lambda self, *args, **named: sent.append([args, named]) or {"ok": True}
+for content in json.load(sys.stdin):
+    service.notify(body=content["body"], title=content["title"], body_format="text")
+json.dump(sent, sys.stdout, default=str, ensure_ascii=False)
+"""
+
+
+@pytest.mark.parametrize(
+    "url", ["discord://1234/token", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#alerts"]
+)
+def test_the_name_of_a_camera_calls_nobody_in_a_chat(url: str) -> None:
+    notices = [Notice("alert.created", NOTICE.at, f"High: person at {call}", (("Camera", call),)) for call in CALLS]
+    contents = [json.loads(transport.compose(notice, key="k", config={})) for notice in notices]
+    asked = [sys.executable, "-c", ASK_SERVICE, url]
+
+    told = subprocess.run(asked, input=json.dumps(contents), capture_output=True, text=True, check=True).stdout
+
+    assert len(json.loads(told)) == len(CALLS)
+    assert told.count("\u200b") >= 2 * len(CALLS)  # in the title and the text
+    assert [call for call in CALLS if call in told or html.escape(call, quote=False) in told] == []
+
+
+def test_an_address_and_plain_words_stay_as_they_are() -> None:
+    facts = (("Rule", "Mail eve@example.org! Now!"),)
+    notice = Notice(type="alert.created", at=NOTICE.at, title="Hi!", facts=facts)
+
+    content = json.loads(transport.compose(notice, key="k", config={}))
+
+    assert (content["title"], content["body"]) == ("Hi!", "Rule: Mail eve@example.org! Now!")
