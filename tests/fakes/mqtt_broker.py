@@ -72,6 +72,7 @@ class MqttBroker:
             return
         self._listener.disconnect()
         self._listener.loop_stop()
+        self._run(self._refuse_newcomers())  # amqtt's shutdown may wait for ever for one who comes meanwhile
         self._run(self._broker.shutdown())
         self._run(asyncio.sleep(0))
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -121,6 +122,10 @@ class MqttBroker:
         broker = Broker(config)
         await broker.start()
         return broker
+
+    async def _refuse_newcomers(self) -> None:
+        for server in self._broker._servers.values():
+            server.instance.close()
 
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
