@@ -75,13 +75,17 @@ class SnoozeFacts:
 
 @dataclass(slots=True, frozen=True)
 class QuietFacts:
-    """Hours in which a channel is not used."""
+    """Hours in which a channel is not used; they were so from `begins` up to, not including, `ends`."""
 
     schedule: Schedule
     critical_passes: bool = True
+    begins: datetime | None = None
+    ends: datetime | None = None
 
     def holds(self, *, at: datetime, severity: Severity) -> bool:
         """Tell whether nobody is to be told of this severity at this time."""
+        if (self.begins is not None and at < self.begins) or (self.ends is not None and at >= self.ends):
+            return False
         return not (self.critical_passes and severity is Severity.CRITICAL) and self.schedule.holds_at(at)
 
 

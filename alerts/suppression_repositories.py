@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, Model, Q, Value
 from django.db.models.functions import Now
 
 from siteadmin.core.repository import Repository, RepositoryQuerySet
+
+M = TypeVar("M", bound=Model)
 
 if TYPE_CHECKING:
     from alerts.models import Mode, ModeChange, QuietHours, Silence
@@ -84,12 +86,41 @@ class ModeChangeRepository(_ModeChangeRepository["ModeChange"]):
         self.get_queryset().filter(mode_name=old).update(mode_name=new)
 
 
-class SilenceQuerySet(RepositoryQuerySet["Silence"]):
-    """Reads that chain."""
+class KeptQuerySet(RepositoryQuerySet[M]):
+    """Reads of rows that stay, hidden, when they are changed or deleted."""
 
     def current(self) -> Self:
         """Leave out rows that only say what once was."""
         return self.filter(counts_until=None)
+
+    def counting(self, since: datetime, until: datetime) -> Self:
+        """Keep what was so at some time of this span."""
+        return self.filter(Q(counts_until=None) | Q(counts_until__gt=since), counts_from__lte=until).order_by("pk")
+
+
+class KeptRepository(Repository[M]):
+    """Writes of such rows, for who asks what was so at an earlier time."""
+
+    def get_locked(self, row_id: int) -> M | None:
+        """Give the row as it is now, locked until the transaction ends."""
+        return self.get_queryset().filter(pk=row_id, counts_until=None).select_for_update(of=("self",)).first()
+
+    def keep_as_it_was(self, row: M, *, at: datetime) -> None:
+        """Store a hidden copy of what the row was until now."""
+        values: dict[str, Any] = {
+            field.attname: getattr(row, field.attname)
+            for field in self.model._meta.concrete_fields
+            if not field.primary_key
+        }
+        self.save(self.model(**{**values, "counts_until": at}))
+
+    def retire(self, row_id: int, *, at: datetime) -> bool:
+        """Let a row count no more; False where there is none."""
+        return bool(self.get_queryset().filter(pk=row_id, counts_until=None).update(counts_until=at))
+
+
+class SilenceQuerySet(KeptQuerySet["Silence"]):
+    """Reads that chain."""
 
     def not_over(self) -> Self:
         """Keep those that are in effect or to come."""
@@ -108,39 +139,17 @@ class SilenceQuerySet(RepositoryQuerySet["Silence"]):
 
     def within(self, since: datetime, until: datetime) -> Self:
         """Keep what was in effect at some time of this span, as it was then."""
-        return self.filter(
-            Q(counts_until=None) | Q(counts_until__gt=since),
-            starts_at__lte=until,
-            ends_at__gt=since,
-            counts_from__lte=until,
-        ).order_by("pk")
+        return self.counting(since, until).filter(starts_at__lte=until, ends_at__gt=since)
 
 
-_SilenceRepository = Repository.from_queryset(SilenceQuerySet)
+_SilenceRepository = KeptRepository.from_queryset(SilenceQuerySet)
 
 
 class SilenceRepository(_SilenceRepository["Silence"]):
     """Look-ups and writes of silences."""
 
-    def get_locked(self, silence_id: int) -> "Silence | None":
-        """Give the silence, locked until the transaction ends."""
-        return self.current().select_for_update().filter(pk=silence_id).first()
 
-    def keep_as_it_was(self, silence: "Silence", *, at: datetime) -> None:
-        """Store a hidden copy of what the silence was until now, for who asks what was silent then."""
-        values: dict[str, Any] = {
-            field.attname: getattr(silence, field.attname)
-            for field in self.model._meta.concrete_fields
-            if not field.primary_key
-        }
-        self.save(self.model(**{**values, "counts_until": at}))
-
-    def retire(self, silence_id: int, *, at: datetime) -> bool:
-        """Let a silence count no more; False where there is none."""
-        return bool(self.current().filter(pk=silence_id).update(counts_until=at))
-
-
-class QuietHoursQuerySet(RepositoryQuerySet["QuietHours"]):
+class QuietHoursQuerySet(KeptQuerySet["QuietHours"]):
     """Reads that chain."""
 
     def with_whose(self) -> Self:
@@ -148,20 +157,22 @@ class QuietHoursQuerySet(RepositoryQuerySet["QuietHours"]):
         return self.select_related("channel", "user")
 
 
-_QuietHoursRepository = Repository.from_queryset(QuietHoursQuerySet)
+_QuietHoursRepository = KeptRepository.from_queryset(QuietHoursQuerySet)
 
 
 class QuietHoursRepository(_QuietHoursRepository["QuietHours"]):
     """Look-ups and writes of quiet hours."""
 
-    def of_channels_or_people(self, channel_ids: Iterable[int]) -> list["QuietHours"]:
-        """Give what is switched on for these channels, and for any person."""
+    def of_channels_or_people(
+        self, channel_ids: Iterable[int], *, since: datetime, until: datetime
+    ) -> list["QuietHours"]:
+        """Give what was switched on at some time of this span for these channels, and for any person."""
         wanted = Q(channel_id__in=list(channel_ids)) | Q(user__isnull=False)
-        return list(self.get_queryset().filter(wanted, enabled=True).order_by("pk"))
+        return list(self.counting(since, until).filter(wanted, enabled=True))
 
     def of_people(self, user_ids: Iterable[int]) -> list["QuietHours"]:
-        """Give what is switched on for these people."""
-        return list(self.get_queryset().filter(enabled=True, user_id__in=list(user_ids)).order_by("pk"))
+        """Give what is switched on for these people now."""
+        return list(self.current().filter(enabled=True, user_id__in=list(user_ids)).order_by("pk"))
 
 
 def rules_limited_to(mode_name: str) -> list[str]:

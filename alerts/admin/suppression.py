@@ -283,6 +283,10 @@ class QuietHoursAdmin(ServiceAdmin):
     list_select_related: ClassVar = ["channel", "user"]
     fields: ClassVar = ["channel", "user", "days", "start", "end", "timezone", "critical_passes", "enabled"]
 
+    def get_rows(self, request: HttpRequest) -> QuerySet[QuietHours]:
+        """Show quiet hours as they are now."""
+        return QuietHours.objects.current()
+
     def save_model(self, request: HttpRequest, obj: QuietHours, form: QuietHoursForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""
         names = ["channel", "user", "schedule", "critical_passes", "enabled"]

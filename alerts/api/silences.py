@@ -163,8 +163,8 @@ class QuietHoursViewSet(CrudViewSet[QuietHours]):
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[QuietHours]:
-        """Give all, with channel and person."""
-        return QuietHours.objects.with_whose()
+        """Give the quiet hours as they are now, with channel and person."""
+        return QuietHours.objects.current().with_whose()
 
     def perform_create(self, serializer: BaseSerializer[QuietHours]) -> QuietHours:
         """Make the quiet hours."""

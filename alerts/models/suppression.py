@@ -97,7 +97,10 @@ class Silence(Versioned):
 
 
 class QuietHours(Versioned):
-    """Hours of the week in which a channel, or all that is a person's own, is not used."""
+    """Hours of the week in which a channel, or all that is a person's own, is not used.
+
+    What they once were is kept in hidden rows, so that it stays known what was quiet at any time.
+    """
 
     channel = models.ForeignKey(Channel, null=True, blank=True, on_delete=models.CASCADE, related_name="quiet_hours")
     user = models.ForeignKey(
@@ -106,6 +109,9 @@ class QuietHours(Versioned):
     schedule = models.JSONField(help_text='{"days", "start", "end", "timezone"}')
     critical_passes = models.BooleanField(default=True, help_text="Whether critical alerts are told all the same.")
     enabled = models.BooleanField(default=True)
+
+    counts_from = models.DateTimeField(db_default=Now(), editable=False, help_text="This row was not so before.")
+    counts_until = models.DateTimeField(null=True, editable=False, help_text="It was deleted or changed then.")
 
     objects: ClassVar[QuietHoursRepository] = QuietHoursRepository()
 

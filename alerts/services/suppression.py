@@ -21,9 +21,7 @@ def load_suppressions(
 ) -> Suppressions:
     """Give all that may keep alerts of these keys and channels back at `since`, or until `until`.
 
-    Three queries, and two more where people have quiet hours.
-
-    Silences and snoozes are those that were in effect then, quiet hours those of today.
+    They are those that were in effect then. Three queries, and two more where people have quiet hours.
     """
     until = since if until is None else until
     snoozes: dict[str, list[SnoozeFacts]] = defaultdict(list)
@@ -31,7 +29,8 @@ def load_suppressions(
         snoozes[key].append(SnoozeFacts(alert_id, Severity(severity), begins, ends))
     quiet: dict[int, list[QuietFacts]] = defaultdict(list)
     personal: list[QuietHours] = []
-    for hours in QuietHours.objects.of_channels_or_people(channel_ids) if channel_ids else ():
+    found = QuietHours.objects.of_channels_or_people(channel_ids, since=since, until=until) if channel_ids else ()
+    for hours in found:
         if hours.channel_id is not None:
             quiet[hours.channel_id].extend(_facts_of_hours([hours]))
         else:
@@ -102,7 +101,8 @@ def _facts_of_hours(rows: Iterable[QuietHours]) -> list[QuietFacts]:
     facts = []
     for hours in rows:
         try:
-            facts.append(QuietFacts(parse_schedule(hours.schedule), hours.critical_passes))
+            schedule = parse_schedule(hours.schedule)
+            facts.append(QuietFacts(schedule, hours.critical_passes, hours.counts_from, hours.counts_until))
         except ScheduleError as error:  # a zone that this machine knows no more: rather told than not
             logger.warning("quiet_hours_unusable", quiet_hours=hours.pk, error=str(error))
     return facts

@@ -5,20 +5,23 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from alerts.models import Alert, AlertRule, ModeChange, RuleDecision, Silence
+from alerts.models import Alert, AlertRule, Channel, ModeChange, QuietHours, RuleDecision, Silence
 from alerts.services.evaluation import evaluate_event
 from alerts.services.modes import make_first_modes
 from alerts.services.preview import preview_rule
+from alerts.services.quiet_hours import create_quiet_hours, delete_quiet_hours, update_quiet_hours
 from events.models import Event
-from tests.factories import AlertRuleFactory, CameraFactory, DetectionFactory, EventFactory
+from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, DetectionFactory, EventFactory
 
 pytestmark = pytest.mark.django_db
 BEGIN = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+ALL_DAY = {"days": [], "start": "00:00", "end": "24:00"}
 
 
 def past_event(at: datetime, *object_types: str, **fields: Any) -> Event:
@@ -111,6 +114,8 @@ CLOCK = """
     SET LOCAL search_path = test_clock, public, pg_catalog;
 """
 DETECTION = st.tuples(st.integers(0, 600), st.integers(0, 1), st.sampled_from(["person", "cat"]), st.integers(1, 9))
+HOURS = st.sampled_from([("20:00", "23:00"), ("22:30", "04:00"), ("00:00", "24:00"), ("", "")])
+"""Start and end of a channel's quiet hours, empty: deleted."""
 RULE = st.fixed_dictionaries(
     {
         "object_types": st.sampled_from([[], ["person"]]),
@@ -126,17 +131,54 @@ RULE = st.fixed_dictionaries(
 )
 
 
+def change_hours(channel: Channel, *, start: str, end: str) -> None:
+    """Make, change or delete the channel's quiet hours."""
+    [*known] = QuietHours.objects.current()
+    schedule = {"days": [], "start": start, "end": end, "timezone": "UTC"}
+    if known and start:
+        update_quiet_hours(known[0].pk, fields={"schedule": schedule})
+    elif known:
+        delete_quiet_hours(known[0].pk)
+    elif start:
+        create_quiet_hours(fields={"channel": channel, "schedule": schedule})
+
+
+def test_quiet_hours_are_those_of_that_time() -> None:
+    channel = ChannelFactory()
+    at = timezone.now()
+    made = create_quiet_hours(fields={"channel": channel, "schedule": {**ALL_DAY, "timezone": "UTC"}})
+    then = past_event(timezone.now())
+    update_quiet_hours(made.pk, fields={"critical_passes": False})
+    still = past_event(timezone.now())
+    delete_quiet_hours(made.pk)
+    events = [past_event(at), then, still, past_event(timezone.now())]
+
+    outcomes = []
+    for severity in ("medium", "critical"):
+        rule = AlertRule(severity=severity, cooldown_seconds=0)
+        result = preview_rule(rule, channel_ids=[channel.pk], event_ids=[event.pk for event in events])
+        outcomes.append([match.outcome for match in result.matches])
+
+    assert outcomes == [
+        ["fired", "suppressed", "suppressed", "fired"],
+        ["fired", "fired", "suppressed", "fired"],
+    ]
+    assert not QuietHours.objects.current().exists()
+
+
 @given(
     fields=RULE,
     detections=st.lists(DETECTION, min_size=1, max_size=12, unique_by=lambda one: one[0]),
     switches=st.lists(st.tuples(st.integers(0, 600), st.sampled_from(["home", "away"])), max_size=4),
     silences=st.lists(st.tuples(st.integers(0, 600), st.integers(1, 120)), max_size=2),
+    hours=st.lists(st.tuples(st.integers(0, 600), HOURS), max_size=3),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_preview_equals_a_replay(fields: Any, detections: Any, switches: Any, silences: Any) -> None:
+def test_a_preview_equals_a_replay(fields: Any, detections: Any, switches: Any, silences: Any, hours: Any) -> None:
     with transaction.atomic():
         make_first_modes()
-        rule = AlertRuleFactory(**fields)
+        channel = ChannelFactory()
+        rule = AlertRuleFactory(**fields, channels=[channel])
         for minute, name in switches:
             ModeChange.objects.create(mode_name=name, at=BEGIN + minute * MINUTE, by="test")
         for minute, length in silences:
@@ -149,7 +191,8 @@ def test_a_preview_equals_a_replay(fields: Any, detections: Any, switches: Any, 
         with connection.cursor() as cursor:
             cursor.execute(CLOCK)
         events: dict[int, Event] = {}
-        for minute, number, object_type, tenths in sorted(detections):
+        changes = [(minute, -1, *change) for minute, change in hours]
+        for minute, number, object_type, tenths in sorted([*detections, *changes], key=lambda one: one[:2]):
             now = BEGIN + minute * MINUTE
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('test.now', %s, true)", [now.isoformat()])
@@ -157,6 +200,9 @@ def test_a_preview_equals_a_replay(fields: Any, detections: Any, switches: Any, 
                     "UPDATE alerts_mode SET is_active = false; UPDATE alerts_mode SET is_active = true WHERE name = %s",
                     [[name for at, name in history if at <= now][-1]],
                 )
+            if number == -1:
+                change_hours(channel, start=object_type, end=tenths)
+                continue
             if number not in events:
                 events[number] = EventFactory(
                     camera=cameras[number], started_at=now, ended_at=now, risk_score=40 + 20 * number
@@ -176,7 +222,9 @@ def test_a_preview_equals_a_replay(fields: Any, detections: Any, switches: Any, 
         replayed = {one.event_id: one.outcome for one in RuleDecision.objects.filter(rule=rule)}
         alerts = Alert.objects.exclude(status="suppressed").count()
 
-        result = preview_rule(rule, channel_ids=[], event_ids=[event.pk for event in events.values()])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('test.now', %s, true)", [(BEGIN + timedelta(days=1)).isoformat()])
+        result = preview_rule(rule, channel_ids=[channel.pk], event_ids=[event.pk for event in events.values()])
 
         assert {one.event_id: one.outcome for one in result.matches} == replayed
         assert result.counts["fired"] == alerts

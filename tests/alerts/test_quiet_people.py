@@ -148,8 +148,8 @@ def test_the_channels_own_quiet_hours_are_asked_too(receiver: HttpServer, channe
 
 def test_hours_are_those_of_the_persons_own_zone(receiver: HttpServer, channel: Channel) -> None:
     ann = person(receiver, "ann")
-    QuietHours.objects.create(user=ann, schedule=NIGHT_IN_TOKYO)
     at = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)  # 23:00 in Tokyo
+    QuietHours.objects.create(user=ann, schedule=NIGHT_IN_TOKYO, counts_from=at - timedelta(days=1))
 
     def reason(severity: Severity, *, at: datetime) -> str:
         found = load_suppressions(since=at, dedup_keys=[], channel_ids=[channel.pk])
