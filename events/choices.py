@@ -80,6 +80,13 @@ class RiskLevel(models.TextChoices):
     HIGH = "high"
     CRITICAL = "critical"
 
+    @property
+    def scores(self) -> tuple[int, int]:
+        """Give the lowest and the highest score of this level."""
+        bounds = [0, MEDIUM_FROM, HIGH_FROM, CRITICAL_FROM, 101]
+        place = list(type(self)).index(self)
+        return bounds[place], bounds[place + 1] - 1
+
     @classmethod
     def of_score(cls, score: int) -> "RiskLevel":
         """Give the level of a score, as the database derives it."""

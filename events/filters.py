@@ -107,7 +107,7 @@ class EventFilter(StrictFilterSet):
     ranges = (("started_after", "started_before"), ("min_risk", "max_risk"))
 
     camera = MultiValueFilter(field_name="camera_id")
-    risk_level = MultiValueFilter(field_name="risk_level", choices=RiskLevel.choices)
+    risk_level = MultiValueFilter(field_name="risk_level", choices=RiskLevel.choices, method="by_level")
     min_risk = IntegerFilter(field_name="risk_score", lookup_expr="gte", min_value=0, max_value=100)
     max_risk = IntegerFilter(field_name="risk_score", lookup_expr="lte", min_value=0, max_value=100)
     object_type = MultiValueFilter(field_name="object_types", lookup_expr="overlap")
@@ -129,6 +129,18 @@ class EventFilter(StrictFilterSet):
         label='Words of summary, reasoning, notes, object types and camera name; "a phrase", or, -not.',
     )
 
+    def by_level(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
+        """Keep events of these levels.
+
+        Ordered by score, they are also narrowed to the levels' scores: the planner does not know that these go
+        together, and would walk through all others to get there.
+        """
+        rows = queryset.filter(risk_level__in=value)
+        if "risk_score" not in self.data.get("ordering", ""):
+            return rows
+        lowest, highest = zip(*(RiskLevel(level).scores for level in value), strict=True)
+        return rows.filter(risk_score__range=(min(lowest), max(highest)))
+
     def by_clock(self, queryset: Any, name: str, value: Any) -> QuerySet[Event]:
         """Keep events that began in this span of the local day."""
         zone = self.values.get("tz") or ZoneInfo(settings.TIME_ZONE)
@@ -140,10 +152,12 @@ class EventFilter(StrictFilterSet):
         rows: QuerySet[Event] = queryset.matching(value)
         return rows
 
-    def by_start(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
+    def by_start(self, queryset: Any, name: str, value: Any) -> QuerySet[Event]:
         """Keep events that began at this time or later; with `overlaps` also those that were still going on."""
-        field = "ended_at" if self.values.get("overlaps") else name
-        return queryset.filter(**{f"{field}__gte": value})
+        rows: QuerySet[Event] = (
+            queryset.going_on_from(value) if self.values.get("overlaps") else queryset.filter(started_at__gte=value)
+        )
+        return rows
 
     def by_nothing(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
         """Leave the rows as they are; other parameters read this one."""

@@ -109,6 +109,15 @@ class Event(Claimable, Versioned):
                 name="event_unreviewed",
             ),
             models.Index(fields=["risk_level", "-started_at", "-id"], condition=VISIBLE, name="event_level_newest"),
+            models.Index(
+                fields=["camera", "risk_level", "-started_at", "-id"],
+                condition=VISIBLE,
+                name="event_camera_level",
+            ),
+            # Few are, and lists of them must not walk through all others.
+            models.Index(fields=["-started_at", "-id"], condition=VISIBLE & Q(kept=True), name="event_kept_newest"),
+            # The longest one: how far back something still going on can have begun.
+            models.Index(models.F("ended_at") - models.F("started_at"), condition=VISIBLE, name="event_lasted"),
             # Lists by score.
             models.Index(
                 models.F("risk_score").desc(nulls_last=True),

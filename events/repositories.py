@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import connections, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Now, TruncTime
 
 from cameras.choices import WAITING_STATES
@@ -61,6 +72,16 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         """
         words = text.replace("\x00", " ").strip()[:LONGEST_QUERY]
         return self.filter(search=SearchQuery(words, config="english", search_type="websearch")) if words else self
+
+    def going_on_from(self, moment: datetime) -> Self:
+        """Keep what ended at this time or later.
+
+        None began longer before than the longest event lasted, which an index knows: the walk ends there.
+        """
+        lasted = self.model._default_manager.visible().annotate(lasted=F("ended_at") - F("started_at"))
+        longest = Subquery(lasted.order_by("-lasted").values("lasted")[:1])
+        start = ExpressionWrapper(Value(moment, DateTimeField()) - longest, output_field=DateTimeField())
+        return self.filter(ended_at__gte=moment, started_at__gte=start)
 
     def in_time_of_day(self, start: time, end: time, *, zone: tzinfo) -> Self:
         """Keep what began in [start, end) by a wall clock of this zone; an end before the start is the next day's.

@@ -126,37 +126,41 @@ class Keyset:
     def parts(self, rows: QuerySet[Any], place: Place | None = None) -> Iterator[QuerySet[Any]]:
         """Give what lies beyond the place, in the direction in which it looks: one queryset, or two, one by one."""
         first, backwards = self.keys[0], place is not None and place.backwards
-        if not self.is_one_way:
+        if not first.nullable:
             yield self._ordered(rows if place is None else self._beyond(rows, place), backwards=backwards)
-        elif not first.nullable:
-            found = rows if place is None else _compared(rows, self.keys, place.values, place)
-            yield self._ordered(found, backwards=backwards)
-        else:
-            yield from self._parts_by_null(rows, place, backwards=backwards)
-
-    def _parts_by_null(self, rows: QuerySet[Any], place: Place | None, *, backwards: bool) -> Iterator[QuerySet[Any]]:
+            return
         are_null = [True, False] if backwards else [False, True]
         if place is not None:
             at_null = place.values[0] is None
             are_null = are_null[are_null.index(at_null) :]
         for is_null in are_null:
-            part = rows.filter(**{f"{self.keys[0].name}__isnull": is_null})
+            part = rows.filter(**{f"{first.name}__isnull": is_null})
             if place is not None and is_null == at_null:
-                compared = 1 if is_null else 0
-                part = _compared(part, self.keys[compared:], place.values[compared:], place)
+                # Where all are null, the other fields say what lies beyond.
+                part = self._beyond(part, place, skip=1 if is_null else 0)
             yield self._ordered(part, backwards=backwards, is_in_part=True)
 
     def _ordered(self, rows: QuerySet[Any], *, backwards: bool, is_in_part: bool = False) -> QuerySet[Any]:
         return rows.order_by(*(key.order(backwards=backwards, is_in_part=is_in_part) for key in self.keys))
 
-    def _beyond(self, rows: QuerySet[Any], place: Place) -> QuerySet[Any]:
+    def _beyond(self, rows: QuerySet[Any], place: Place, *, skip: int = 0) -> QuerySet[Any]:
+        keys, values = self.keys[skip:], place.values[skip:]
+        if self.is_one_way:
+            return _compared(rows, keys, values, place)
         condition, same = Q(pk__in=[]), Q()
-        for key, value in zip(self.keys, place.values, strict=True):
+        for key, value in zip(keys, values, strict=True):
             here = key.beyond(value, backwards=place.backwards)
             if here is not None:
                 condition |= same & here
             same &= key.equals(value)
-        return rows.filter(condition | same if place.inclusive else condition)
+        if place.inclusive:
+            condition |= same
+        first, value = keys[0], values[0]
+        if value is not None and (skip == 0 or not first.nullable):
+            # Says nothing new of a part without nulls, but lets an index start its scan at the place.
+            bound = "lte" if first.descending != place.backwards else "gte"
+            condition = Q(**{f"{first.name}__{bound}": value}) & condition
+        return rows.filter(condition)
 
     def place_of(self, row: Any, *, backwards: bool = False) -> Place:
         """Give the place of this row."""
