@@ -134,7 +134,7 @@ class MultiValueFilter(django_filters.Filter):
     """Rows whose field is one of the values, case and all; `choices` limits them."""
 
     field_class = ValuesField
-    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE}
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": STORABLE}
 
     def __init__(self, field_name: str | None = None, lookup_expr: str = "in", **kwargs: Any) -> None:
         super().__init__(field_name=field_name, lookup_expr=lookup_expr, **kwargs)

@@ -12,6 +12,9 @@ LINE_KINDS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns the direction of writing, so that a text reads otherwise than it stands there."""
 
+PATTERN = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$"
+"""The same as a regular expression for the schema; surrogates no JSON text of ours can hold."""
+
 
 def validate_name(value: str) -> None:
     """Refuse a name that is more than one line, or holds signs that cannot be seen and change how it is read."""

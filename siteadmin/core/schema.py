@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from drf_spectacular.utils import OpenApiParameter
 
 from siteadmin.core.filters import LARGEST_ID, MultiValueFilter, words_pattern
 from siteadmin.core.idempotency import HEADER
+from siteadmin.core.names import PATTERN
 from siteadmin.core.serializers import StrictSerializer
 from siteadmin.core.viewsets import PICKING_ACTIONS
 
@@ -212,6 +213,17 @@ class FilterParameters(DjangoFilterExtension):
                 parameter["schema"] = {"type": "array", "items": parameter["schema"]}
                 parameter["description"] = "Several: repeat it, or separate them by commas."
         return list(parameters)
+
+
+class NamePattern(OpenApiSerializerFieldExtension):
+    """Names are one line of plain text."""
+
+    target_class = "siteadmin.core.names.NameSerializerField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Describe the field as any other text, with its pattern."""
+        described: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**described, "pattern": PATTERN} if direction == "request" else described
 
 
 class KeyScheme(OpenApiAuthenticationExtension):

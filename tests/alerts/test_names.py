@@ -1,9 +1,11 @@
 """Names are one line of plain text, in the API, in the admin and where they follow from a folder."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from alerts.models import AlertRule
 from cameras.models import Camera
 from cameras.services.cameras import find_or_create_camera
-from siteadmin.core.names import clean_name, validate_name
+from siteadmin.core.names import PATTERN, clean_name, validate_name
 from tests.alerts.test_admin_rules import PLAIN
 from tests.factories import CameraFactory, UserFactory
 
@@ -92,3 +94,15 @@ def test_what_is_cleaned_is_a_name(text: str) -> None:
     validate_name(cleaned)
     assert len(cleaned) <= 100
     assert clean_name(cleaned, limit=100) == cleaned
+
+
+@given(st.text())
+def test_the_schema_takes_the_names_that_are_taken(text: str) -> None:
+    try:
+        validate_name(text)
+    except ValidationError:
+        is_taken = False
+    else:
+        is_taken = True
+
+    assert bool(re.search(PATTERN, text)) == is_taken
