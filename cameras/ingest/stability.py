@@ -8,7 +8,7 @@ Names that start with a dot or end like a temporary one wait for their final nam
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from pathlib import PurePath
@@ -56,10 +56,9 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Known:
     look: Look
     since: float
-    evidence: Evidence
 
 
 def kind_of(name: str) -> Kind:
@@ -74,11 +73,13 @@ def kind_of(name: str) -> Kind:
 
 
 class WaitingFiles:
-    """The files that are known and not yet taken."""
+    """The files that are known and may still grow."""
 
     def __init__(self, *, stable: timedelta) -> None:
         self._stable = stable.total_seconds()
-        self._files: dict[str, _Waiting] = {}
+        self._files: dict[str, _Known] = {}
+        self._tried: dict[str, _Known] = {}
+        """Those that may be tried now: apart, so that however many they are, nothing looks at them all."""
 
     def __len__(self) -> int:
         return len(self._files)
@@ -87,33 +88,33 @@ class WaitingFiles:
         return path in self._files
 
     def note(self, path: str, look: Look, evidence: Evidence, *, now: float) -> Verdict:
-        """Note a look at a file and tell what to do with it now."""
-        known = self._files.get(path)
+        """Note a look at a file and tell what to do with it now; only one that is to wait waits on here."""
+        known = self._files.pop(path, None) or self._tried.pop(path, None)
         if known is None or known.look != look:
-            # What changed is a new file as far as waiting goes, but for what this very look tells.
-            known = _Waiting(look, now, evidence)
-        elif evidence is not Evidence.SEEN:
-            known = replace(known, evidence=evidence)
+            known = _Known(look, now)  # what changed is a new file as far as waiting goes
+        if evidence is Evidence.MOVED or self._stands_still(known, now=now):
+            return Verdict.TAKE
+        if evidence is Evidence.CLOSED:
+            self._tried[path] = known
+            return Verdict.TRY
         self._files[path] = known
-        return self._verdict(known, now=now)
+        return Verdict.WAIT
 
     def undecided(self, path: str, look: Look, *, now: float) -> None:
         """Note that a file that was tried does not decode: from here on only standing still makes it whole."""
-        known = self._files.get(path)
-        since = known.since if known is not None and known.look == look else now
-        self._files[path] = _Waiting(look, since, Evidence.SEEN)
+        known = self._tried.pop(path, None)
+        self._files[path] = known if known is not None and known.look == look else _Known(look, now)
 
     def forget(self, path: str) -> None:
         """Drop a file that was taken or is gone."""
         self._files.pop(path, None)
+        self._tried.pop(path, None)
 
     def due(self, *, now: float) -> Iterator[str]:
         """Give the files worth another look now; the looks may show that they grew."""
         for path, known in list(self._files.items()):
-            if self._verdict(known, now=now) is not Verdict.WAIT:
+            if self._stands_still(known, now=now):
                 yield path
 
-    def _verdict(self, known: _Waiting, *, now: float) -> Verdict:
-        if known.evidence is Evidence.MOVED or now - known.since >= self._stable:
-            return Verdict.TAKE
-        return Verdict.TRY if known.evidence is Evidence.CLOSED else Verdict.WAIT
+    def _stands_still(self, known: _Known, *, now: float) -> bool:
+        return now - known.since >= self._stable

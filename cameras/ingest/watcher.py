@@ -13,23 +13,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.inotify import InotifyObserver
 
+from cameras.ingest.hints import Hint, RootObserver
+from cameras.ingest.ready import Job, ReadyFiles
 from cameras.ingest.scan import Found, look_at, walk
 from cameras.ingest.stability import Evidence, Kind, Look, Verdict, WaitingFiles, kind_of
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
@@ -43,8 +35,10 @@ RESCAN_EVERY = timedelta(seconds=10)
 THREADS = 3
 """Decoding and the disk leave the interpreter free; more threads than this gain nothing on two cores."""
 IDLE_WAIT = 0.2
-STEPS_A_TURN = 500
-"""Entries of a walk looked at before events get their turn."""
+STEPS_A_TURN = 100
+"""Entries of a walk, or events, looked at before what is ready gets its turn."""
+MOST_READY = 5_000
+"""Files in view that are to be taken in, and as many that may still grow; the others wait for the next walk."""
 LONGEST_PAUSE = 5.0
 SIGN_EVERY = 5.0
 LONGEST_RETRY = 60.0
@@ -52,46 +46,9 @@ STORAGE_OUTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    path: str
-    look: Look
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Done:
-    job: _Job
+    job: Job
     future: "Future[IntakeResult]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Hint:
-    """What an event says of a path; `folder`: look at all below it."""
-
-    path: str
-    evidence: Evidence
-    folder: bool = False
-
-
-class _Handler(FileSystemEventHandler):
-    """Turns watchdog's events into hints, in the observer's thread."""
-
-    def __init__(self, inbox: "queue.SimpleQueue[_Hint | _Done]") -> None:
-        self._inbox = inbox
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
-        path = os.fsdecode(event.dest_path if moved else event.src_path)
-        if not path:
-            return  # moved out of the root
-        if event.is_directory:
-            # Who moves a folder in has finished its files, unless one of them is still open: tried, not taken.
-            evidence = Evidence.CLOSED if moved else Evidence.SEEN
-            self._inbox.put(_Hint(path, evidence, folder=True))
-        elif moved:
-            self._inbox.put(_Hint(path, Evidence.MOVED))
-        else:
-            self._inbox.put(_Hint(path, Evidence.CLOSED if isinstance(event, FileClosedEvent) else Evidence.SEEN))
 
 
 class Watcher:
@@ -117,15 +74,18 @@ class Watcher:
         self._stable = stable.total_seconds()
         self._threads = threads
         self._rescan = rescan.total_seconds()
-        self._inbox: queue.SimpleQueue[_Hint | _Done] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Hint | _Done] = queue.SimpleQueue()
+        self._observer = RootObserver(self._root, tell=self._inbox.put)
         self._waiting = WaitingFiles(stable=stable)
-        self._ready: deque[_Job] = deque()
+        self._ready = ReadyFiles(most=MOST_READY)
         self._flying: dict[str, Evidence | None] = {}
         """Files ready or being taken in, each with what an event said of it meanwhile."""
         self._submitted = 0
         self._walks: deque[tuple[Iterator[Found], Evidence]] = deque()
         self._full_walk: Iterator[Found] | None = None
         self._next_walk = 0.0
+        self._left_out = False
+        """Whether there were more files than are held in view, so that another walk finds further ones."""
         # Digests of (path, size, time) of files that stay in the folder: taken, or not ours. What a full walk does not
         # meet again is forgotten with it.
         self._settled: set[int] = set()
@@ -136,8 +96,6 @@ class Watcher:
         self._paused_until = 0.0
         self._pause = 0.0
         self._said: set[tuple[str, str]] = set()
-        self._observer: InotifyObserver | None = None
-        self._observed: tuple[int, int] | None = None
 
     @property
     def is_watching(self) -> bool:
@@ -154,14 +112,14 @@ class Watcher:
                     self._turn(pool)
             finally:
                 self._ready.clear()
-                self._unobserve()
+                self._observer.stop()
 
     def run_once(self) -> None:
         """Take in what is there now, waiting until each file is whole, and return."""
         with ThreadPoolExecutor(self._threads, thread_name_prefix="intake") as pool:
             self._next_walk = 0.0
             self._turn(pool)
-            while self._full_walk or self._walks or self._ready or self._flying or len(self._waiting):
+            while self._full_walk or self._walks or self._left_out or self._flying or len(self._waiting):
                 self._next_walk = time.monotonic() + self._rescan
                 self._turn(pool)
 
@@ -169,7 +127,7 @@ class Watcher:
         """Do one round: hear events, look at what waits, walk a bit, take in."""
         now = time.monotonic()
         is_walking = bool(self._full_walk or self._walks) or now >= self._next_walk
-        self._hear(0.0 if is_walking and len(self._ready) < STEPS_A_TURN else IDLE_WAIT)
+        self._hear(0.0 if is_walking else IDLE_WAIT)
         now = time.monotonic()
         for path in list(self._waiting.due(now=now)):
             self._consider(path, Evidence.SEEN)
@@ -182,27 +140,36 @@ class Watcher:
             self._next_sign = now + SIGN_EVERY
             self._alive(self)
         if now >= self._paused_until:
-            while self._ready and self._submitted < 2 * self._threads:
-                self._submit(pool, self._ready.popleft())
+            while len(self._ready) and self._submitted < 2 * self._threads:
+                self._submit(pool, self._ready.take())
 
     def _hear(self, wait: float) -> None:
+        """Hear what happened, waiting so long for the first of it."""
         try:
-            message = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
-            while True:
+            for _ in range(STEPS_A_TURN):
+                message = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
+                wait = 0.0
                 if isinstance(message, _Done):
                     self._finish(message)
                 elif message.folder:
                     self._walks.appendleft((self._walk(message.path), message.evidence))
                 else:
-                    self._consider(message.path, message.evidence)
-                message = self._inbox.get_nowait()
+                    self._consider(message.path, message.evidence, newness=time.time())
         except queue.Empty:
             return
 
     # What to do with a file
 
-    def _consider(self, path: str, evidence: Evidence, *, found: Found | None = None, retry: bool = False) -> None:
-        """Look at a file and have it taken in, if it is time."""
+    def _consider(
+        self,
+        path: str,
+        evidence: Evidence,
+        *,
+        found: Found | None = None,
+        newness: float | None = None,
+        retry: bool = False,
+    ) -> None:
+        """Look at a file and have it taken in, if it is time; it is as new as its last change, if nothing is said."""
         top = self._top_folder(path)
         kind = kind_of(path)
         if top is None or top in self._muted or kind is Kind.UNFINISHED or self._is_hidden(path):
@@ -228,21 +195,37 @@ class Watcher:
             self.counts["passed_over"] += 1
             self.left[Path(path).suffix.lower()[:12] or "none"] += 1
             return
+        if newness is None:
+            newness = min(found.look.mtime_ns / 1e9, time.time())
+        if not self._ready.has_room_for(newness) or (len(self._waiting) >= MOST_READY and path not in self._waiting):
+            self._left_out = True
+            self._waiting.forget(path)
+            return
         verdict = self._waiting.note(path, found.look, evidence, now=time.monotonic())
         if verdict is not Verdict.WAIT:
-            self._flying[path] = None
-            self._ready.append(_Job(path, found.look, final=verdict is Verdict.TAKE))
+            self._hold(Job(path, found.look, final=verdict is Verdict.TAKE, newness=newness))
 
-    def _submit(self, pool: ThreadPoolExecutor, job: _Job) -> None:
+    def _hold(self, job: Job, *, meanwhile: Evidence | None = None) -> None:
+        """Let a file wait for its turn; `meanwhile` is what an event said of it since it was looked at."""
+        self._flying[job.path] = meanwhile
+        left_out = self._ready.add(job)
+        if left_out is not None:
+            self._left_out = True
+            self._drop(left_out)
+
+    def _drop(self, job: Job) -> None:
+        self._flying.pop(job.path)
+        self._waiting.forget(job.path)
+
+    def _submit(self, pool: ThreadPoolExecutor, job: Job) -> None:
         if self._top_folder(job.path) in self._muted:
-            self._flying.pop(job.path)
-            self._waiting.forget(job.path)
+            self._drop(job)
             return
         self._submitted += 1
         future = pool.submit(self._take, job)
         future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
 
-    def _take(self, job: _Job) -> IntakeResult:
+    def _take(self, job: Job) -> IntakeResult:
         is_done = False
         try:
             result = self._accept(Path(job.path), job.final)
@@ -250,7 +233,7 @@ class Watcher:
             return result
         finally:
             # In a burst a thread keeps its connection, unless something was wrong with it.
-            if not is_done or not self._ready:
+            if not is_done or not len(self._ready):
                 close_old_connections()
 
     def _finish(self, done: _Done) -> None:
@@ -260,7 +243,7 @@ class Watcher:
         meanwhile = self._flying.pop(path, None)
         error = done.future.exception()
         if error is not None:
-            self._postpone(done.job, error)
+            self._postpone(done.job, error, meanwhile=meanwhile)
             return
         result = done.future.result()
         self._pause = 0.0
@@ -293,7 +276,7 @@ class Watcher:
             self._said.add((top, result.reason))
             logger.warning("files_left_alone", folder=top, camera=result.camera_id, reason=result.reason)
 
-    def _postpone(self, job: _Job, error: BaseException) -> None:
+    def _postpone(self, job: Job, error: BaseException, *, meanwhile: Evidence | None) -> None:
         """Keep a file that could not be taken for another try; an outage lets all others wait too."""
         self._waiting.forget(job.path)
         self.counts["postponed"] += 1
@@ -305,7 +288,8 @@ class Watcher:
                 self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
                 self._paused_until = now + self._pause
                 logger.warning("intake_paused", seconds=self._pause, error=str(error))
-            self._retries[job.path] = (self._paused_until, 0.0)
+            # Tried, not taken, the next time: it may have changed by then.
+            self._hold(replace(job, final=False), meanwhile=meanwhile)
             return
         if not isinstance(error, Exception):
             raise error
@@ -320,8 +304,10 @@ class Watcher:
     # Walks
 
     def _begin_full_walk(self, now: float) -> None:
-        if self._full_walk is not None or now < self._next_walk:
+        has_room = self._left_out and max(len(self._ready), len(self._waiting)) < MOST_READY // 2
+        if self._full_walk is not None or (now < self._next_walk and not has_room):
             return
+        self._left_out = False
         self._settled_now = set()
         self._muted.clear()
         self._full_walk = self._walk(self._root)
@@ -330,10 +316,8 @@ class Watcher:
         return walk(folder, files_here=folder != self._root, on_unreadable=self._unreadable)
 
     def _walk_on(self) -> None:
-        """Go on with the walks, new folders first, as far as there is room for what they find."""
-        steps = 0
-        while steps < STEPS_A_TURN and len(self._ready) < STEPS_A_TURN:
-            steps += 1
+        """Go on with the walks, new folders first."""
+        for _ in range(STEPS_A_TURN):
             walk_now, evidence = self._walks[0] if self._walks else (self._full_walk, None)
             if walk_now is None:
                 return
@@ -369,32 +353,11 @@ class Watcher:
     def _is_hidden(self, path: str) -> bool:
         return f"{os.sep}." in path[len(self._root) :]
 
-    # Events
-
     def _observe(self) -> None:
-        """Have the root observed, anew where it was replaced; without events the walks still find everything."""
-        if time.monotonic() < self._next_walk and self._observer is not None:
+        """Have the root observed; without events the walks still find everything."""
+        if time.monotonic() < self._next_walk and self._observer.is_started:
             return
         try:
-            root = Path(self._root)
-            root.mkdir(parents=True, exist_ok=True)
-            status = root.stat()
-            if self._observed == (status.st_dev, status.st_ino) and self._is_observing():
-                return
-            self._unobserve()
-            observer = InotifyObserver(generate_full_events=True)
-            wanted = [FileClosedEvent, FileCreatedEvent, FileMovedEvent, DirCreatedEvent, DirMovedEvent]
-            observer.schedule(_Handler(self._inbox), self._root, recursive=True, event_filter=wanted)
-            observer.start()
-            self._observer, self._observed = observer, (status.st_dev, status.st_ino)
+            self._observer.observe()
         except OSError as error:
             self._unreadable(self._root, error)
-
-    def _is_observing(self) -> bool:
-        return self._observer is not None and all(emitter.is_alive() for emitter in self._observer.emitters)
-
-    def _unobserve(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from cameras.ingest import watcher as watcher_module
 from cameras.ingest.scan import walk
 from cameras.ingest.watcher import Watcher
 from cameras.models import Camera, Snapshot
@@ -47,10 +48,14 @@ def root(settings: Any) -> Path:
 
 @contextmanager
 def watching(
-    root: Path, *, accept: Callable[[Path, bool], IntakeResult] = accept, rescan: float = 30.0
+    root: Path,
+    *,
+    accept: Callable[[Path, bool], IntakeResult] = accept,
+    rescan: float = 30.0,
+    threads: int = watcher_module.THREADS,
 ) -> Iterator[Watcher]:
     """Run a watcher in a thread; with its long rescan, only events tell it anything after the first walk."""
-    watcher = Watcher(root, accept=accept, stable=STABLE, rescan=timedelta(seconds=rescan))
+    watcher = Watcher(root, accept=accept, stable=STABLE, rescan=timedelta(seconds=rescan), threads=threads)
     stop = threading.Event()
     thread = threading.Thread(target=watcher.run, args=(stop,))
     thread.start()
