@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -14,11 +13,10 @@ from unfold.widgets import UnfoldAdminSelectMultipleWidget
 from cameras.models import Camera
 from siteadmin.core.actors import ActorKind
 from siteadmin.core.admin import ReadOnlyAdmin, ServiceAdmin
-from siteadmin.core.exceptions import SecurityIntelligenceError
 from siteadmin.core.keys import create_api_key, delete_api_key, update_api_key
-from siteadmin.core.models import ApiKey, AuditEntry, BreakerState, Change, DeadLetter, RememberedRequest
-from siteadmin.core.retry import discard, requeue
+from siteadmin.core.models import ApiKey, AuditEntry, BreakerState, Change, RememberedRequest
 from siteadmin.core.roles import Role
+from siteadmin.dead_letter_admin import DeadLetterAdmin as DeadLetterAdmin
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
@@ -61,39 +59,6 @@ class ApiKeyAdmin(ServiceAdmin):
         obj.pk = made.pk
         obj.refresh_from_db()
         messages.warning(request, f"The key is {key} - note it now, it is not shown again.")
-
-
-@admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
-    """Work that failed for good."""
-
-    list_display = ["task", "subject", "state", "error", "attempts", "last_failed_at"]
-    list_filter = ["state", "task"]
-    search_fields = ["subject", "error"]
-    actions = ["requeue_letters", "discard_letters"]
-
-    @admin.action(description="Requeue: try the work again", permissions=["settle"])
-    def requeue_letters(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Make each letter's row wait for its step again."""
-        self._each(request, queryset, requeue, done="requeued")
-
-    @admin.action(description="Discard: let it go", permissions=["settle"])
-    def discard_letters(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Close each letter without doing its work."""
-        self._each(request, queryset, discard, done="discarded")
-
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change dead letters may requeue and discard them; their fields are nobody's to edit."""
-        return request.user.has_perm("core.change_deadletter")
-
-    def _each(self, request: HttpRequest, queryset: QuerySet[DeadLetter], act: Any, *, done: str) -> None:
-        count = 0
-        for letter in queryset:
-            try:
-                count += bool(act(letter.pk, by=request.user.get_username()))
-            except SecurityIntelligenceError as refusal:
-                messages.error(request, f"{letter}: {refusal.message}")
-        messages.success(request, f"{count} {done}.")
 
 
 @admin.register(BreakerState)

@@ -10,11 +10,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from siteadmin.core.exceptions import DeadLetterNotFoundError, InvalidStateTransitionError, SecurityIntelligenceError
+from siteadmin.core.dead_letters import discard_letter, requeue_letter
+from siteadmin.core.exceptions import DeadLetterNotFoundError, SecurityIntelligenceError
 from siteadmin.core.filters import MultiValueFilter, StrictFilterSet, TextFilter
 from siteadmin.core.models import DeadLetter
 from siteadmin.core.repository import LARGEST_ID
-from siteadmin.core.retry import can_requeue, discard, requeue
+from siteadmin.core.retry import can_requeue
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
@@ -202,25 +203,6 @@ class DeadLetterViewSet(ReadViewSet[DeadLetter]):
                     }
                 )
         return Response({"results": results}, status=status.HTTP_207_MULTI_STATUS)
-
-
-def requeue_letter(letter_id: int, *, by: str) -> None:
-    """Requeue an open letter; InvalidStateTransitionError where that cannot be."""
-    if not requeue(letter_id, by=by):
-        raise _refusal(letter_id, gone="What it was about is gone, or waits already; it can only be discarded")
-
-
-def discard_letter(letter_id: int, *, by: str, reason: str) -> None:
-    """Discard an open letter; InvalidStateTransitionError where it is not open."""
-    if not discard(letter_id, by=by, reason=reason):
-        raise _refusal(letter_id, gone="It cannot be discarded")
-
-
-def _refusal(letter_id: int, *, gone: str) -> InvalidStateTransitionError:
-    letter = DeadLetter.objects.get_by_id(letter_id)
-    is_open = letter is not None and letter.state == DeadLetter.State.DEAD
-    text = gone if letter is None or is_open else f"A letter that is {letter.state} cannot be requeued or discarded"
-    return InvalidStateTransitionError(text, details={"dead_letter_id": letter_id})
 
 
 def register(router: ApiRouter) -> None:

@@ -45,6 +45,8 @@ class Page:
     actions: dict[str, str] = field(default_factory=dict)
     """The entry's action by the page's own."""
     buttons: dict[str, str] = field(default_factory=dict)
+    along: dict[str, str] = field(default_factory=dict)
+    """What is sent along with an action or a button."""
 
 
 def _camera() -> Camera:
@@ -120,7 +122,11 @@ PAGES: dict[str, Page] = {
         actions={"delete_selected": "delete"},
     ),
     "core.DeadLetter": Page(
-        _letter, deletes=False, actions={"requeue_letters": "requeue", "discard_letters": "discard"}
+        _letter,
+        deletes=False,
+        actions={"requeue_letters": "requeue", "discard_letters": "discard"},
+        buttons={"requeue": "requeue", "discard": "discard"},
+        along={"reason": "known"},
     ),
     "cameras.UnassignedUpload": Page(
         _upload,

@@ -140,7 +140,7 @@ def test_deleting_is_recorded_with_what_it_was(label: str, client: Client, perso
 )
 def test_actions_are_recorded(label: str, name: str, action: str, client: Client, person: Any) -> None:
     row = PAGES[label].make()
-    chosen = {"action": name, "_selected_action": [row.pk], "post": "yes"}
+    chosen = {"action": name, "_selected_action": [row.pk], "post": "yes", **PAGES[label].along}
     if name == "assign_to_camera":
         chosen["camera"] = CameraFactory().pk
     last = latest()
@@ -159,7 +159,7 @@ def test_buttons_are_recorded(label: str, name: str, action: str, client: Client
     last = latest()
     button = f"{label.replace('.', '_').lower()}_{name}"
 
-    answer = client.post(page, filled_in(client, page, **{button: "1"}))
+    answer = client.post(page, filled_in(client, page, **PAGES[label].along, **{button: "1"}))
 
     assert answer.status_code == 302
     check_entry(last, action=action, person=person)
