@@ -48,10 +48,19 @@ class Product:
         return self.var / "cameras"
 
     @cached_property
+    def _urls(self) -> list[str]:
+        ask = "from django.conf import settings; print(settings.DATABASE_URL, settings.REDIS_URL)"
+        return self.manage("shell", "-v", "0", "-c", ask).strip().splitlines()[-1].split()
+
+    @property
     def database_url(self) -> str:
         """The product's own database; it stays where it is when the server restarts."""
-        ask = "from django.conf import settings; print(settings.DATABASE_URL)"
-        return self.manage("shell", "-v", "0", "-c", ask).strip().splitlines()[-1]
+        return self._urls[0]
+
+    @property
+    def redis_url(self) -> str:
+        """The product's own Redis."""
+        return self._urls[1]
 
     def manage(self, *arguments: str) -> str:
         """Run a management command and give what it printed."""

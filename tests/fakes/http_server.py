@@ -42,6 +42,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the first byte; ends early when the server stops."""
+    gate: threading.Event | None = None
+    """What to wait for before the first byte; the test opens it."""
     drip: float | None = None
     """Seconds between single bytes of the whole answer, head included."""
     reset: bool = False
@@ -198,6 +200,8 @@ class HttpServer:
         """Send one answer; False where the connection ends with it."""
         if answer.delay:
             self._stopping.wait(answer.delay)
+        if answer.gate is not None:
+            answer.gate.wait()
         if answer.reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
