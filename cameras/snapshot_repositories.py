@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
@@ -81,13 +83,18 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         waiting = self.filter(due_at__isnull=False).order_by()
         return [(state.value, waiting.filter(state=state)[:up_to].count()) for state in WAITING_STATES]
 
-    def get_by_identity(self, *, camera_id: str, sha256: str, stated_at: str) -> "Snapshot | None":
-        """Give the snapshot of this very upload, or None."""
-        return self.get_queryset().filter(camera_id=camera_id, sha256=sha256, stated_at=stated_at).first()
+    def get_by_identities(self, uploads: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], tuple[int, str]]:
+        """Give id and error of those of these uploads (camera, SHA-256, stated time) that were taken before."""
+        if not uploads:
+            return {}
+        any_of = [Q(camera_id=camera, sha256=sha256, stated_at=stated) for camera, sha256, stated in uploads]
+        rows = self.filter(reduce(or_, any_of)).order_by()
+        found = rows.values_list("camera_id", "sha256", "stated_at", "pk", "error")
+        return {(camera, sha256, stated): (pk, error) for camera, sha256, stated, pk, error in found}
 
-    def insert(self, snapshot: "Snapshot") -> None:
-        """Write a new snapshot; IntegrityError where this very upload was taken before."""
-        snapshot.save(force_insert=True, using=self.db)
+    def insert_all(self, snapshots: Sequence["Snapshot"]) -> None:
+        """Write new snapshots, or none: IntegrityError where one of these uploads was taken before."""
+        self.bulk_create(snapshots)
 
     def claim_next(self, *, lease: timedelta, by_lot: bool) -> tuple[int, uuid.UUID] | None:
         """Take the waiting snapshot whose turn it is, as `claim` does; None where none is due. Gives id and token.
@@ -164,19 +171,20 @@ class SnapshotRepository(_SnapshotRepository["Snapshot"]):
         """Give the ids and files of these cameras' snapshots."""
         return list(self.get_queryset().filter(camera_id__in=list(camera_ids)).values_list("pk", "file"))
 
-    def hold_file(self, name: str) -> str:
-        """Keep this stored file from being removed until the transaction ends; gives its name."""
-        self._lock_file("pg_advisory_xact_lock_shared", name)
-        return name
+    def hold_files(self, names: Sequence[str]) -> list[str]:
+        """Keep these stored files from being removed until the transaction ends; gives their names."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock_shared(%s, hashtext(name)) FROM unnest(%s::text[]) AS name",
+                [FILE_LOCKS, list(names)],
+            )
+        return list(names)
 
     def claim_unused_file(self, name: str) -> bool:
         """Tell whether no snapshot has this file, and keep any from taking it up until the transaction ends."""
-        self._lock_file("pg_advisory_xact_lock", name)
-        return not self.filter(file=name).exists()
-
-    def _lock_file(self, function: str, name: str) -> None:
         with connections[self.db].cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s, hashtext(%s))", [FILE_LOCKS, name])  # noqa: S608 - our own names
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [FILE_LOCKS, name])
+        return not self.filter(file=name).exists()
 
     def files_in_use(self, names: Iterable[str]) -> set[str]:
         """Give those of the files that a snapshot has."""

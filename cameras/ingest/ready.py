@@ -8,17 +8,21 @@ import itertools
 from bisect import insort
 from dataclasses import dataclass
 
-from cameras.ingest.stability import Look
+from cameras.ingest.stability import Kind, Look, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file to take in; `final`: one that does not decode has failed. `newness` is in seconds of the wall clock."""
+    """A file to take in; `final`: one that does not decode has failed. `newness` is in seconds of the wall clock.
+
+    `alone`: not together with others, as with them it could not be taken.
+    """
 
     path: str
     look: Look
     final: bool
     newness: float
+    alone: bool = False
 
 
 class ReadyFiles:
@@ -41,10 +45,24 @@ class ReadyFiles:
         insort(self._jobs, (job.newness, next(self._serial), job))
         return self._jobs.pop(0)[2] if len(self._jobs) > self._most else None
 
-    def take(self) -> Job:
-        """Give the newest, and hold it no longer; of the same newness the one that was added last."""
-        return self._jobs.pop()[2]
+    def take(self, *, most: int = 1, size: int = 0) -> list[Job]:
+        """Give the newest, and hold it no longer; of the same newness the one that was added last.
+
+        With it up to `most` that come next, as long as all are pictures, of no more than `size` bytes together.
+        """
+        taken = [self._jobs.pop()[2]]
+        left = size - taken[0].look.size
+        while len(taken) < most and self._jobs and _may_share(taken[0]) and _may_share(self._jobs[-1][2]):
+            left -= self._jobs[-1][2].look.size
+            if left < 0:
+                break
+            taken.append(self._jobs.pop()[2])
+        return taken
 
     def clear(self) -> None:
         """Let go of all."""
         self._jobs.clear()
+
+
+def _may_share(job: Job) -> bool:
+    return not job.alone and kind_of(job.path) is Kind.PICTURE

@@ -6,12 +6,13 @@ stopping at any point loses nothing. One thread decides; a few take files in.
 """
 
 import errno
+import math
 import os
 import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,22 +24,29 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from cameras.ingest.hints import Hint, RootObserver
 from cameras.ingest.ready import Job, ReadyFiles
 from cameras.ingest.scan import Found, look_at, walk
+from cameras.ingest.settled import SettledFiles
 from cameras.ingest.stability import Evidence, Kind, Look, Verdict, WaitingFiles, kind_of
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
 
 logger = structlog.get_logger(__name__)
 
-Accept = Callable[[Path, bool], IntakeResult]
-"""Takes a file in; the second argument says whether one that does not decode has failed."""
+Accept = Callable[[Sequence[tuple[Path, bool]]], list[IntakeResult]]
+"""Takes files in, each with whether it has failed if it does not decode."""
 
 RESCAN_EVERY = timedelta(seconds=10)
 THREADS = 3
 """Decoding and the disk leave the interpreter free; more threads than this gain nothing on two cores."""
+TOGETHER = 8
+"""Pictures that are taken in by one transaction: half the work of one each, and a new one hardly waits for them."""
+TOGETHER_BYTES = 8 * 1024 * 1024
+"""As they are in memory at once."""
 IDLE_WAIT = 0.2
 STEPS_A_TURN = 100
 """Entries of a walk, or events, looked at before what is ready gets its turn."""
 MOST_READY = 5_000
 """Files in view that are to be taken in, and as many that may still grow; the others wait for the next walk."""
+MOST_SETTLED = 2_000_000
+"""Files that stay in their folders and are known to; more than these are read again by every walk, and found known."""
 LONGEST_PAUSE = 5.0
 SIGN_EVERY = 5.0
 LONGEST_RETRY = 60.0
@@ -47,8 +55,8 @@ STORAGE_OUTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    job: Job
-    future: "Future[IntakeResult]"
+    jobs: list[Job]
+    future: "Future[list[IntakeResult]]"
 
 
 class Watcher:
@@ -61,6 +69,7 @@ class Watcher:
         accept: Accept,
         stable: timedelta,
         threads: int = THREADS,
+        together: int = TOGETHER,
         rescan: timedelta = RESCAN_EVERY,
         alive: Callable[["Watcher"], None] | None = None,
     ) -> None:
@@ -72,7 +81,7 @@ class Watcher:
         self._accept = accept
         self._alive, self._next_sign = alive, 0.0
         self._stable = stable.total_seconds()
-        self._threads = threads
+        self._threads, self._together = threads, together
         self._rescan = rescan.total_seconds()
         self._inbox: queue.SimpleQueue[Hint | _Done] = queue.SimpleQueue()
         self._observer = RootObserver(self._root, tell=self._inbox.put)
@@ -86,10 +95,8 @@ class Watcher:
         self._next_walk = 0.0
         self._left_out = False
         """Whether there were more files than are held in view, so that another walk finds further ones."""
-        # Digests of (path, size, time) of files that stay in the folder: taken, or not ours. What a full walk does not
-        # meet again is forgotten with it.
-        self._settled: set[int] = set()
-        self._settled_now: set[int] = set()
+        self._settled = SettledFiles(most=MOST_SETTLED)
+        self._is_full = False
         self._muted: set[str] = set()
         """Top folders whose files stay where they are until the next full walk asks again."""
         self._retries: dict[str, tuple[float, float]] = {}
@@ -140,8 +147,10 @@ class Watcher:
             self._next_sign = now + SIGN_EVERY
             self._alive(self)
         if now >= self._paused_until:
-            while len(self._ready) and self._submitted < 2 * self._threads:
-                self._submit(pool, self._ready.take())
+            # One more than there are threads, so that none waits for this one; what is handed on is out of the order.
+            while len(self._ready) and self._submitted <= self._threads:
+                share = min(math.ceil(len(self._ready) / self._threads), self._together)
+                self._submit(pool, self._ready.take(most=share, size=TOGETHER_BYTES))
 
     def _hear(self, wait: float) -> None:
         """Hear what happened, waiting so long for the first of it."""
@@ -187,8 +196,7 @@ class Watcher:
             self._retries.pop(path, None)
             return
         mark = hash((path, found.look))
-        if mark in self._settled:
-            self._settled_now.add(mark)
+        if self._settled.meet(mark):
             return
         if kind is Kind.OTHER:
             self._settle(mark)
@@ -203,7 +211,7 @@ class Watcher:
             return
         verdict = self._waiting.note(path, found.look, evidence, now=time.monotonic())
         if verdict is not Verdict.WAIT:
-            self._hold(Job(path, found.look, final=verdict is Verdict.TAKE, newness=newness))
+            self._hold(Job(path, found.look, final=verdict is Verdict.TAKE, newness=newness, alone=retry))
 
     def _hold(self, job: Job, *, meanwhile: Evidence | None = None) -> None:
         """Let a file wait for its turn; `meanwhile` is what an event said of it since it was looked at."""
@@ -217,36 +225,42 @@ class Watcher:
         self._flying.pop(job.path)
         self._waiting.forget(job.path)
 
-    def _submit(self, pool: ThreadPoolExecutor, job: Job) -> None:
-        if self._top_folder(job.path) in self._muted:
-            self._drop(job)
-            return
-        self._submitted += 1
-        future = pool.submit(self._take, job)
-        future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
+    def _submit(self, pool: ThreadPoolExecutor, jobs: list[Job]) -> None:
+        for job in jobs:
+            if self._top_folder(job.path) in self._muted:
+                self._drop(job)
+        jobs = [job for job in jobs if job.path in self._flying]
+        if jobs:
+            self._submitted += 1
+            future = pool.submit(self._take, jobs)
+            future.add_done_callback(lambda done: self._inbox.put(_Done(jobs, done)))
 
-    def _take(self, job: Job) -> IntakeResult:
+    def _take(self, jobs: list[Job]) -> list[IntakeResult]:
         is_done = False
         try:
-            result = self._accept(Path(job.path), job.final)
+            results = self._accept([(Path(job.path), job.final) for job in jobs])
             is_done = True
-            return result
+            return results
         finally:
             # In a burst a thread keeps its connection, unless something was wrong with it.
             if not is_done or not len(self._ready):
                 close_old_connections()
 
     def _finish(self, done: _Done) -> None:
-        """Note what became of a file."""
+        """Note what became of files that were taken in together."""
         self._submitted -= 1
-        path, look = done.job.path, done.job.look
-        meanwhile = self._flying.pop(path, None)
         error = done.future.exception()
         if error is not None:
-            self._postpone(done.job, error, meanwhile=meanwhile)
+            self._postpone(done.jobs, error)
             return
-        result = done.future.result()
         self._pause = 0.0
+        for job, result in zip(done.jobs, done.future.result(), strict=True):
+            self._note(job, result)
+
+    def _note(self, job: Job, result: IntakeResult) -> None:
+        """Note what became of a file."""
+        path, look = job.path, job.look
+        meanwhile = self._flying.pop(path, None)
         self._retries.pop(path, None)
         self.counts[result.outcome] += 1
         if result.outcome is IntakeOutcome.UNDECIDED:
@@ -276,30 +290,37 @@ class Watcher:
             self._said.add((top, result.reason))
             logger.warning("files_left_alone", folder=top, camera=result.camera_id, reason=result.reason)
 
-    def _postpone(self, job: Job, error: BaseException, *, meanwhile: Evidence | None) -> None:
-        """Keep a file that could not be taken for another try; an outage lets all others wait too."""
-        self._waiting.forget(job.path)
-        self.counts["postponed"] += 1
-        now = time.monotonic()
-        if isinstance(error, (OperationalError, InterfaceError)) or (
-            isinstance(error, OSError) and error.errno in STORAGE_OUTAGES
-        ):
-            if now >= self._paused_until:  # the files that were under way fail together: one pause for all
-                self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
-                self._paused_until = now + self._pause
-                logger.warning("intake_paused", seconds=self._pause, error=str(error))
-            # Tried, not taken, the next time: it may have changed by then.
-            self._hold(replace(job, final=False), meanwhile=meanwhile)
-            return
+    def _postpone(self, jobs: list[Job], error: BaseException) -> None:
+        """Keep files that could not be taken for another try; an outage lets all others wait too."""
         if not isinstance(error, Exception):
             raise error
-        wait = min(self._retries.get(job.path, (0.0, 1.0))[1] * 2 or 2.0, LONGEST_RETRY)
-        self._retries[job.path] = (now + wait, wait)
-        logger.error("file_not_taken", path=job.path, retry_seconds=wait, exc_info=error)
+        now = time.monotonic()
+        is_outage = isinstance(error, (OperationalError, InterfaceError)) or (
+            isinstance(error, OSError) and error.errno in STORAGE_OUTAGES
+        )
+        if is_outage and now >= self._paused_until:  # what was under way fails together: one pause for all
+            self._pause = min(self._pause * 2 or 0.5, LONGEST_PAUSE)
+            self._paused_until = now + self._pause
+            logger.warning("intake_paused", seconds=self._pause, error=str(error))
+        for job in jobs:
+            self.counts["postponed"] += 1
+            self._waiting.forget(job.path)
+            meanwhile = self._flying.pop(job.path, None)
+            if is_outage:
+                # Tried, not taken, the next time: it may have changed by then.
+                self._hold(replace(job, final=False), meanwhile=meanwhile)
+            elif len(jobs) > 1:
+                # One of them is the trouble, and the others shall not share it.
+                self._hold(replace(job, alone=True), meanwhile=meanwhile)
+            else:
+                wait = min(self._retries.get(job.path, (0.0, 1.0))[1] * 2 or 2.0, LONGEST_RETRY)
+                self._retries[job.path] = (now + wait, wait)
+                logger.error("file_not_taken", path=job.path, retry_seconds=wait, exc_info=error)
 
     def _settle(self, mark: int) -> None:
-        self._settled.add(mark)
-        self._settled_now.add(mark)
+        if not self._settled.add(mark) and not self._is_full:
+            self._is_full = True
+            logger.warning("too_many_files_stay", known=MOST_SETTLED)
 
     # Walks
 
@@ -308,7 +329,7 @@ class Watcher:
         if self._full_walk is not None or (now < self._next_walk and not has_room):
             return
         self._left_out = False
-        self._settled_now = set()
+        self._settled.begin_walk()
         self._muted.clear()
         self._full_walk = self._walk(self._root)
 
@@ -332,7 +353,7 @@ class Watcher:
     def _end_full_walk(self) -> None:
         self._full_walk = None
         self.walks += 1
-        self._settled = self._settled_now
+        self._settled.end_walk()
         self._next_walk = time.monotonic() + self._rescan
 
     def _judge_age(self, found: Found) -> Evidence:

@@ -12,7 +12,7 @@ from cameras.services.cameras import (
     update_camera,
 )
 from cameras.services.ftp import make_ftp_password, remove_ftp_password
-from cameras.services.intake import accept_picture, accept_upload, parts_below_root
+from cameras.services.intake import accept_picture, accept_upload, accept_uploads, parts_below_root
 from cameras.services.limits import create_detection_limit, delete_detection_limit, update_detection_limit
 from cameras.services.staff import limit_staff
 from cameras.services.unassigned import (
@@ -28,6 +28,7 @@ from cameras.services.zones import create_mask, create_zone, delete_mask, delete
 __all__ = [
     "accept_picture",
     "accept_upload",
+    "accept_uploads",
     "admit_upload",
     "assign_folder",
     "channel_of",

@@ -1,5 +1,6 @@
 """The one door to the broker: which steps there are, and how a step is asked for."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -58,19 +59,30 @@ def dispatch(step: Step, subject_id: int) -> None:
     transaction.on_commit(lambda: send(step, subject_id), robust=True)
 
 
-def send(step: Step, subject_id: int) -> bool:
-    """Hand one message to the broker now; False where the broker does not take it.
+def dispatch_all(step: Step, subject_ids: Sequence[int]) -> None:
+    """Ask for a step of each of these, as `dispatch` does."""
+    if subject_ids:
+        transaction.on_commit(lambda: send_all(step, subject_ids), robust=True)
 
-    Where one message serves as well as another and there are enough of them, none is added: the row is written by
-    now, so that any of them finds it, and the broker does not grow with what waits.
+
+def send(step: Step, subject_id: int) -> bool:
+    """Hand one message to the broker now; False where the broker does not take it."""
+    return send_all(step, [subject_id])
+
+
+def send_all(step: Step, subject_ids: Sequence[int]) -> bool:
+    """Hand a message for each to the broker now; False where the broker does not take them.
+
+    Where one message serves as well as another and there are enough of them, none is added: the rows are written by
+    now, so that any of them finds these, and the broker does not grow with what waits.
     """
     try:
-        if step.is_pulled and queued(step) >= MAX_QUEUED:
-            return True
-        # Nobody waits for the result of a hint; asking for one would subscribe to it, and so wait for Redis.
-        current_app.send_task(step.value, args=(subject_id,), queue=step.queue, retry=False, ignore_result=True)
+        room = max(MAX_QUEUED - queued(step), 0) if step.is_pulled else len(subject_ids)
+        for subject_id in subject_ids[:room]:
+            # Nobody waits for the result of a hint; asking for one would subscribe to it, and so wait for Redis.
+            current_app.send_task(step.value, args=(subject_id,), queue=step.queue, retry=False, ignore_result=True)
     except (BrokerUnavailableError, *BROKER_ERRORS) as error:
-        logger.warning("broker_unreachable", step=step.value, subject=subject_id, error=str(error))
+        logger.warning("broker_unreachable", step=step.value, subjects=list(subject_ids), error=str(error))
         return False
     return True
 

@@ -19,8 +19,7 @@ from cameras.choices import MediaType
 from cameras.ingest.stability import Kind, kind_of
 from cameras.ingest.watcher import Watcher
 from cameras.models import Snapshot
-from cameras.results import IntakeResult
-from cameras.services import accept_upload, make_ftp_password
+from cameras.services import accept_uploads, make_ftp_password
 from tests.cameras.clips import make_clip
 from tests.cameras.ftp import log_in, put, serving
 from tests.cameras.pictures import make_picture
@@ -42,10 +41,7 @@ ONE_OF_EACH_CLIP = {suffix: make_clip(seconds=1, suffix=suffix) for suffix in ("
 
 @contextmanager
 def watching(root: Path) -> Iterator[Watcher]:
-    def accept(path: Path, final: bool) -> IntakeResult:
-        return accept_upload(path, final=final)
-
-    watcher = Watcher(root, accept=accept, stable=timedelta(seconds=0.3), rescan=timedelta(seconds=1))
+    watcher = Watcher(root, accept=accept_uploads, stable=timedelta(seconds=0.3), rescan=timedelta(seconds=1))
     stop = threading.Event()
     thread = threading.Thread(target=watcher.run, args=(stop,))
     thread.start()

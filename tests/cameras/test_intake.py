@@ -13,7 +13,7 @@ from cameras.choices import CameraStatus, SnapshotState, TimerPictures, Trigger
 from cameras.folders import slugify_folder
 from cameras.models import Camera, Snapshot
 from cameras.results import IntakeOutcome
-from cameras.services import accept_picture, accept_upload, delete_camera, find_or_create_camera, intake
+from cameras.services import accept_picture, accept_upload, delete_camera, find_or_create_camera, intake, recording
 from siteadmin.core import media
 from siteadmin.core.pipeline import Step
 from tests.cameras.pictures import drop, make_picture
@@ -34,7 +34,7 @@ def root(settings: Any) -> Path:
 def asked(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any) -> list[tuple[Step, int]]:
     """Give the steps that are asked for."""
     steps: list[tuple[Step, int]] = []
-    monkeypatch.setattr(intake, "dispatch", lambda step, row_id: steps.append((step, row_id)))
+    monkeypatch.setattr(recording, "dispatch_all", lambda step, row_ids: steps.extend((step, pk) for pk in row_ids))
     return steps
 
 
@@ -209,13 +209,13 @@ def test_originals_stay_where_they_are_to_be_kept(root: Path, settings: Any) -> 
 
 def test_picture_that_was_overwritten_meanwhile_is_not_removed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = drop(root, "gate/image.jpg", seed=1)
-    record = intake._record
+    record = intake.record_all
 
     def overwrite_then_record(*args: Any, **kwargs: Any) -> Any:
         drop(root, "gate/image.jpg", seed=2)
         return record(*args, **kwargs)
 
-    monkeypatch.setattr(intake, "_record", overwrite_then_record)
+    monkeypatch.setattr(intake, "record_all", overwrite_then_record)
     accept_upload(path)
     monkeypatch.undo()
     assert path.exists()
@@ -329,7 +329,7 @@ def test_database_that_fails_leaves_the_file(root: Path, monkeypatch: pytest.Mon
     def fail(*args: Any, **kwargs: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(intake, "_record", fail)
+    monkeypatch.setattr(intake, "record_all", fail)
     with pytest.raises(OperationalError):
         accept_upload(path)
     monkeypatch.undo()
@@ -347,8 +347,8 @@ def test_kill_at_any_step_loses_and_doubles_nothing(root: Path, monkeypatch: pyt
 
     path = drop(root, FOSCAM)
     where = {"before the file is stored": media, "before the row": intake, "before the original goes": intake}
-    names = {"before the file is stored": "store", "before the row": "_record", "before the original goes": "_remove"}
-    monkeypatch.setattr(where[step], names[step], kill)
+    names = {"before the file is stored": "store", "before the row": "record_all"}
+    monkeypatch.setattr(where[step], names.get(step, "_remove"), kill)
     with pytest.raises(Killed):
         accept_upload(path)
     monkeypatch.undo()

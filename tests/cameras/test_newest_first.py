@@ -46,7 +46,7 @@ def intake() -> Intake:
 @contextmanager
 def watched(root: Path, intake: Intake, *, rescan: float = 30.0) -> Iterator[Watcher]:
     """Run a watcher of one thread, and hold it up no longer at the end."""
-    with watching(root, accept=intake, threads=1, rescan=rescan) as watcher:
+    with watching(root, accept=intake, threads=1, together=1, rescan=rescan) as watcher:
         try:
             yield watcher
         finally:

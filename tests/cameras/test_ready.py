@@ -15,10 +15,10 @@ def test_the_newest_is_taken_first_whenever_it_came() -> None:
     ready = ReadyFiles(most=10)
     for newness in (2.0, 5.0, 1.0):
         ready.add(job(newness))
-    first = ready.take().newness
+    first = ready.take()[0].newness
     ready.add(job(9.0))
 
-    assert [first, *(ready.take().newness for _ in range(3))] == [5.0, 9.0, 2.0, 1.0]
+    assert [first, *(ready.take()[0].newness for _ in range(3))] == [5.0, 9.0, 2.0, 1.0]
 
 
 def test_without_room_the_oldest_is_left_out_whichever_it_is() -> None:
@@ -36,4 +36,26 @@ def test_what_is_held_are_the_newest(values: list[float], most: int) -> None:
     for value in values:
         ready.add(job(value))
 
-    assert [ready.take().newness for _ in range(len(ready))] == sorted(values, reverse=True)[:most]
+    assert [ready.take()[0].newness for _ in range(len(ready))] == sorted(values, reverse=True)[:most]
+
+
+def test_the_next_pictures_go_with_the_newest_while_they_are_small() -> None:
+    ready = ReadyFiles(most=10)
+    for number in range(5):
+        ready.add(Job(f"{number}.jpg", Look(40, 1), final=True, newness=number))
+
+    assert [[one.path for one in ready.take(most=3, size=100)] for _ in range(3)] == [
+        ["4.jpg", "3.jpg"],
+        ["2.jpg", "1.jpg"],
+        ["0.jpg"],
+    ]
+
+
+def test_a_clip_and_what_could_not_be_taken_with_others_go_alone() -> None:
+    ready = ReadyFiles(most=10)
+    for number, (path, alone) in enumerate([("a.jpg", False), ("b.jpg", True), ("c.mp4", False), ("d.jpg", False)]):
+        ready.add(Job(path, Look(1, 1), final=True, newness=number, alone=alone))
+
+    assert [[one.path for one in ready.take(most=8, size=100)] for _ in range(4)] == [
+        ["d.jpg"], ["c.mp4"], ["b.jpg"], ["a.jpg"],
+    ]  # fmt: skip

@@ -206,15 +206,15 @@ def test_a_file_that_retention_removes_meanwhile_is_stored_again(
     uploader: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed = []
-    hold = Snapshot.objects.hold_file
+    hold = Snapshot.objects.hold_files
 
-    def remove_once(name: str) -> str:
+    def remove_once(names: list[str]) -> list[str]:
         if not removed:
-            removed.append(name)
-            media.delete(name)
-        return hold(name)
+            removed.append(names[0])
+            media.delete(names[0])
+        return hold(names)
 
-    monkeypatch.setattr(Snapshot.objects, "hold_file", remove_once)
+    monkeypatch.setattr(Snapshot.objects, "hold_files", remove_once)
 
     answer = upload(uploader, make_picture(1))
 

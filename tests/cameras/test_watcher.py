@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from cameras.ingest import watcher as watcher_module
 from cameras.ingest.scan import walk
-from cameras.ingest.watcher import Watcher
+from cameras.ingest.watcher import Accept, Watcher
 from cameras.models import Camera, Snapshot
 from cameras.results import IntakeOutcome, IntakeResult
-from cameras.services import accept_upload, delete_camera, restore_camera
+from cameras.services import accept_upload, accept_uploads, delete_camera, restore_camera
 from tests.cameras.pictures import drop, make_picture
 from tests.waiting import wait_until
 
@@ -37,8 +37,9 @@ pytestmark = [
 STABLE = timedelta(seconds=0.4)
 
 
-def accept(path: Path, final: bool) -> IntakeResult:
-    return accept_upload(path, final=final)
+def one_by_one(accept: Callable[[Path, bool], IntakeResult]) -> Accept:
+    """Make what takes a file in one that takes several."""
+    return lambda files: [accept(path, final) for path, final in files]
 
 
 @pytest.fixture
@@ -50,12 +51,20 @@ def root(settings: Any) -> Path:
 def watching(
     root: Path,
     *,
-    accept: Callable[[Path, bool], IntakeResult] = accept,
+    accept: Callable[[Path, bool], IntakeResult] | None = None,
     rescan: float = 30.0,
     threads: int = watcher_module.THREADS,
+    together: int = watcher_module.TOGETHER,
 ) -> Iterator[Watcher]:
     """Run a watcher in a thread; with its long rescan, only events tell it anything after the first walk."""
-    watcher = Watcher(root, accept=accept, stable=STABLE, rescan=timedelta(seconds=rescan), threads=threads)
+    watcher = Watcher(
+        root,
+        accept=accept_uploads if accept is None else one_by_one(accept),
+        stable=STABLE,
+        rescan=timedelta(seconds=rescan),
+        threads=threads,
+        together=together,
+    )
     stop = threading.Event()
     thread = threading.Thread(target=watcher.run, args=(stop,))
     thread.start()
@@ -252,6 +261,28 @@ def test_file_that_breaks_the_intake_stops_nothing_else(root: Path) -> None:
     assert bad.exists()
 
 
+def test_file_that_breaks_the_intake_is_parted_from_those_it_was_taken_with(root: Path) -> None:
+    tries: list[list[str]] = []
+
+    def accept_or_break(files: Sequence[tuple[Path, bool]]) -> list[IntakeResult]:
+        tries.append(sorted(path.name for path, _ in files))
+        if any(path.name == "bad.jpg" for path, _ in files):
+            raise RuntimeError("unforeseen")
+        return accept_uploads(files)
+
+    paths = [drop(root, f"gate/{name}.jpg", seed=number) for number, name in enumerate(["1", "2", "bad", "4", "5"])]
+    watcher = Watcher(root, accept=accept_or_break, stable=STABLE, threads=1)
+    stop = threading.Event()
+    thread = threading.Thread(target=watcher.run, args=(stop,))
+    thread.start()
+    wait_for("1.jpg", "2.jpg", "4.jpg", "5.jpg")
+    stop.set()
+    thread.join(timeout=20)
+
+    assert [path.name for path in paths if path.exists()] == ["bad.jpg"]
+    assert ["bad.jpg"] in tries
+
+
 def test_pictures_of_a_deleted_camera_wait_for_its_return(root: Path) -> None:
     accept_upload(drop(root, "gate/a.jpg", seed=1))
     delete_camera("gate")
@@ -275,7 +306,7 @@ def test_one_shot_mode_waits_until_files_are_whole(root: Path) -> None:
     for number in range(20):
         drop(root, f"gate/{number}.jpg", seed=number)
     drop(root, "gate/cut.jpg", make_picture(99)[:-50])
-    watcher = Watcher(root, accept=accept, stable=STABLE)
+    watcher = Watcher(root, accept=accept_uploads, stable=STABLE)
     watcher.run_once()
     assert (watcher.counts[IntakeOutcome.STORED], watcher.counts[IntakeOutcome.FAILED]) == (20, 1)
     assert list((root / "gate").iterdir()) == []
@@ -285,7 +316,7 @@ def test_one_shot_mode_ends_where_a_deleted_camera_has_files(root: Path) -> None
     accept_upload(drop(root, "gate/a.jpg", seed=1))
     delete_camera("gate")
     paths = [drop(root, f"gate/{number}.jpg", seed=number) for number in range(20)]
-    watcher = Watcher(root, accept=accept, stable=STABLE)
+    watcher = Watcher(root, accept=accept_uploads, stable=STABLE)
     watcher.run_once()
     assert all(path.exists() for path in paths)
     assert set(watcher.counts) == {IntakeOutcome.IGNORED}

@@ -3,15 +3,13 @@
 import signal
 import threading
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from cameras.ingest.watcher import Watcher
-from cameras.results import IntakeResult
-from cameras.services import accept_upload
+from cameras.services import accept_uploads
 from siteadmin.core import heartbeat
 
 MOST_SUFFIXES = 20
@@ -27,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""
-        watcher = Watcher(settings.CAMERA_ROOT, accept=_accept, stable=settings.FILE_STABLE, alive=_alive)
+        watcher = Watcher(settings.CAMERA_ROOT, accept=accept_uploads, stable=settings.FILE_STABLE, alive=_alive)
         if options["once"]:
             watcher.run_once()
             counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(watcher.counts.items()))
@@ -41,7 +39,3 @@ class Command(BaseCommand):
 
 def _alive(watcher: Watcher) -> None:
     heartbeat.note_watcher(left=dict(watcher.left.most_common(MOST_SUFFIXES)))
-
-
-def _accept(path: Path, final: bool) -> IntakeResult:  # noqa: FBT001 - the watcher's form
-    return accept_upload(path, final=final)
