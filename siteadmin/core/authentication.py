@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from siteadmin.core import known_keys
 from siteadmin.core.exceptions import AuthenticationError
 from siteadmin.core.keys import hash_key
 from siteadmin.core.models import ApiKey
@@ -88,9 +89,20 @@ UPLOAD_AUTHENTICATION: list[type[BaseAuthentication]] = [
 
 def _enter(key: str) -> tuple[KeyPrincipal, ApiKey]:
     # Nothing that is no key of ours reaches the database, NUL bytes included.
-    entity = ApiKey.objects.get_usable(hash_key(key)) if key and key.isascii() else None
+    entity = _look_up(hash_key(key)) if key and key.isascii() else None
     if entity is None:
         raise AuthenticationFailed(AuthenticationError.default_message)
     if entity.last_used_at is None or entity.last_used_at <= timezone.now() - NOTE_USE_EVERY:
         ApiKey.objects.note_use(entity.pk, at_most_every=NOTE_USE_EVERY)
     return KeyPrincipal(entity), entity
+
+
+def _look_up(key_hash: str) -> ApiKey | None:
+    known = known_keys.recall(key_hash)
+    if known is not None:
+        return known
+    change = known_keys.latest_change()
+    entity = ApiKey.objects.get_usable(key_hash)
+    if entity is not None:
+        known_keys.remember(entity, change=change)
+    return entity

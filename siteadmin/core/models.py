@@ -12,6 +12,7 @@ from siteadmin.core.audit_repositories import AuditRepository
 from siteadmin.core.change_repositories import ChangeRepository
 from siteadmin.core.fields import SealedTextField
 from siteadmin.core.idempotency_repositories import RememberedRequestRepository
+from siteadmin.core.known_keys import tell_of_change
 from siteadmin.core.repositories import ApiKeyRepository, BreakerStateRepository, DeadLetterRepository
 from siteadmin.core.roles import Role
 
@@ -87,6 +88,18 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it, and tell those who remember it."""
+        super().save(*args, **kwargs)
+        tell_of_change(str(self._state.db))
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete it, and tell those who remember it."""
+        using = str(self._state.db)
+        deleted = super().delete(*args, **kwargs)
+        tell_of_change(using)
+        return deleted
 
 
 class BreakerState(models.Model):

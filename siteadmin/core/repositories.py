@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
 from siteadmin.core.clean import clean_text
+from siteadmin.core.known_keys import tell_of_change
 from siteadmin.core.reading import Parameter, Statement
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -79,8 +80,28 @@ class DeadLetterRepository(_DeadLetterRepository["DeadLetter"]):
         return self.get_queryset().filter(state=self.model.State.DEAD).count()
 
 
+class ApiKeyQuerySet(RepositoryQuerySet["ApiKey"]):
+    """Keys; whoever writes them by the many tells those who remember them."""
+
+    def update(self, **fields: Any) -> int:
+        """Write these fields."""
+        changed = super().update(**fields)
+        tell_of_change(self.db)
+        return changed
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete them."""
+        deleted = super().delete()
+        tell_of_change(self.db)
+        return deleted
+
+
 class ApiKeyRepository(Repository["ApiKey"]):
     """API keys, looked up by hash alone."""
+
+    def get_queryset(self) -> ApiKeyQuerySet:
+        """Give all keys."""
+        return ApiKeyQuerySet(self.model, using=self._db)
 
     def get_usable(self, key_hash: str) -> "ApiKey | None":
         """Give the key with this hash, unless it was revoked or has expired by the database's clock."""

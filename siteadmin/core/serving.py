@@ -92,22 +92,13 @@ class ThreadedHandler(BaseHandler):
             await send({"type": "http.response.start", "status": 408, "headers": [(b"Connection", b"close")]})
             await send({"type": "http.response.body", "body": b""})
             return
-        leaving = asyncio.create_task(_until_gone(receive))
-        try:
-            loop = asyncio.get_running_loop()
-            rest = await loop.run_in_executor(self._threads, partial(self._serve, scope, body, send, loop, leaving))
-            if rest is not None:
-                await rest()
-        finally:
-            leaving.cancel()
+        loop = asyncio.get_running_loop()
+        rest = await loop.run_in_executor(self._threads, self._serve, scope, body, receive, send, loop)
+        if rest is not None:
+            await rest()
 
     def _serve(
-        self,
-        scope: Message,
-        body: IO[bytes],
-        send: Send,
-        loop: asyncio.AbstractEventLoop,
-        leaving: "asyncio.Task[None]",
+        self, scope: Message, body: IO[bytes], receive: Receive, send: Send, loop: asyncio.AbstractEventLoop
     ) -> Rest | None:
         """Serve the request in this thread; what needs no thread is left to the event loop."""
         set_script_prefix(scope.get("root_path", ""))
@@ -117,14 +108,11 @@ class ThreadedHandler(BaseHandler):
         if isinstance(response, StreamingHttpResponse) and response.is_async:
             # Ends the request for the thread: its connection goes back before the stream begins.
             django_signals.request_finished.send(sender=self.__class__)
-            return partial(_send_endless, response, send, leaving, self._stopping)
+            return partial(_send_endless, response, receive, send, self._stopping)
         try:
             if isinstance(response, HttpResponse):
                 return partial(_send_whole, _head(response), response.content, send)
-            for message in _messages(cast("StreamingHttpResponse", response)):
-                if leaving.done():
-                    break
-                asyncio.run_coroutine_threadsafe(send(message), loop).result()
+            _send_parts(cast("StreamingHttpResponse", response), receive, send, loop)
         finally:
             response.close()
         return None
@@ -153,6 +141,8 @@ async def read_body(scope: Message, receive: Receive) -> tuple[Message, IO[bytes
     So a slow client holds no thread, and one that sends in chunks need not say a length.
     """
     headers = dict(scope["headers"])
+    if b"content-length" not in headers and b"transfer-encoding" not in headers:
+        return scope, io.BytesIO()  # HTTP/1.1 knows no body without one of them (RFC 9112, 6.3)
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > body_limit():
         return scope, TooLargeBody()  # type: ignore[return-value]  # readable, which is all that is asked
@@ -197,9 +187,19 @@ async def _send_whole(head: Message, content: bytes, send: Send) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-async def _send_endless(
-    response: StreamingHttpResponse, send: Send, leaving: "asyncio.Task[None]", stopping: asyncio.Event
-) -> None:
+def _send_parts(response: StreamingHttpResponse, receive: Receive, send: Send, loop: asyncio.AbstractEventLoop) -> None:
+    """Send what the response's iterator gives, from its thread, until it ends or the client leaves."""
+    leaving = asyncio.run_coroutine_threadsafe(_until_gone(receive), loop)
+    try:
+        for message in _messages(response):
+            if leaving.done():
+                break
+            asyncio.run_coroutine_threadsafe(send(message), loop).result()
+    finally:
+        leaving.cancel()
+
+
+async def _send_endless(response: StreamingHttpResponse, receive: Receive, send: Send, stopping: asyncio.Event) -> None:
     """Send what the response's async iterator gives until it ends, the client leaves or the server stops."""
 
     async def pump() -> None:
@@ -210,8 +210,10 @@ async def _send_endless(
         await send({"type": "http.response.body", "body": b""})
 
     pumping, stop = asyncio.create_task(pump()), asyncio.create_task(stopping.wait())
+    leaving = asyncio.create_task(_until_gone(receive))
     await asyncio.wait([pumping, leaving, stop], return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    leaving.cancel()
     if pumping.done():
         pumping.result()
     else:
@@ -236,5 +238,6 @@ def _on_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
 
 
 async def _until_gone(receive: Receive) -> None:
+    """Return once the client hung up; what is left of a request without a body is passed over."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -31,6 +31,7 @@ BASE_DIR = ROOT
 VAR = env.path("SITEADMIN_VAR", default=ROOT / "var")
 VAR.mkdir(parents=True, exist_ok=True)
 METRICS_ROOT = VAR / "metrics"
+KEYS_CHANGED = VAR / "keys-changed"  # its time is that of the latest write to an API key (core.known_keys)
 
 # The site
 

@@ -1,5 +1,7 @@
 """How the REST API answers (Django REST framework), and what each role may do in the admin."""
 
+from datetime import timedelta
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "siteadmin.core.authentication.ApiKeyAuthentication",
@@ -29,6 +31,9 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "iso-8601",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+
+KNOWN_KEYS = timedelta(seconds=5)
+"""How long a process believes a key that it has looked up, unless a key is written on the same machine."""
 
 # What the groups named after the roles may do in the admin site, as patterns of app.codename; roles add up.
 ROLE_PERMISSIONS = {

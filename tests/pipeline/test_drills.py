@@ -206,3 +206,15 @@ def test_metrics_add_up_what_the_workers_counted(product: Product) -> None:
     for task in ("core.sweep", "events.detect"):
         wait_until(lambda task=task: f'siteadmin_task_seconds_count{{state="SUCCESS",task="{task}"}}' in text())
     assert 'siteadmin_up{part="database"} 1.0' in text()
+
+
+def test_a_key_that_another_process_revokes_ends_at_once(product: Product) -> None:
+    key = product.api_key("viewer")
+    # As often as both web processes need to know it.
+    assert {product.request("GET", "/api/cameras", key=key)[0] for _ in range(20)} == {200}
+
+    imports = "from django.db.models.functions import Now; from siteadmin.core.models import ApiKey"
+    revoke = "ApiKey.objects.filter(role='viewer').update(revoked_at=Now())"
+    product.manage("shell", "-v", "0", "-c", f"{imports}; {revoke}")
+
+    assert {product.request("GET", "/api/cameras", key=key)[0] for _ in range(20)} == {401}
