@@ -105,6 +105,7 @@ class EventFilter(StrictFilterSet):
     """What narrows the list of events; all that is given holds together."""
 
     ranges = (("started_after", "started_before"), ("min_risk", "max_risk"))
+    varying_methods = ("q", "started_after")
 
     camera = MultiValueFilter(field_name="camera_id")
     risk_level = MultiValueFilter(field_name="risk_level", choices=RiskLevel.choices, method="by_level")
@@ -158,6 +159,10 @@ class EventFilter(StrictFilterSet):
             queryset.going_on_from(value) if self.values.get("overlaps") else queryset.filter(started_at__gte=value)
         )
         return rows
+
+    def varies(self, name: str) -> bool:
+        """Tell which values may be parameters; what still went on is looked for by a computation with the time."""
+        return super().varies(name) and not (name == "started_after" and self.values.get("overlaps"))
 
     def by_nothing(self, queryset: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
         """Leave the rows as they are; other parameters read this one."""

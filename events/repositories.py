@@ -12,6 +12,7 @@ from django.db.models import (
     Case,
     DateTimeField,
     Exists,
+    Expression,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -65,12 +66,12 @@ class EventQuerySet(RepositoryQuerySet["Event"]):
         """Keep what has this risk level."""
         return self.filter(risk_level=risk_level)
 
-    def matching(self, text: str) -> Self:
+    def matching(self, text: str | Expression) -> Self:
         """Keep what a web-style search finds: words, "a phrase", or, -not; any text is one, and blanks find all.
 
         Words that say nothing, such as "the", find nothing alone.
         """
-        words = text.replace("\x00", " ").strip()[:LONGEST_QUERY]
+        words = text.replace("\x00", " ").strip()[:LONGEST_QUERY] if isinstance(text, str) else text
         return self.filter(search=SearchQuery(words, config="english", search_type="websearch")) if words else self
 
     def going_on_from(self, moment: datetime) -> Self:

@@ -123,22 +123,31 @@ class Keyset:
         first, *rest = self.keys
         return all(key.descending == first.descending and not key.nullable for key in rest)
 
+    def kinds(self, place: Place | None = None) -> list[bool | None]:
+        """Give the parts that lie beyond the place, in the direction in which it looks.
+
+        None: all rows are one; else those that have no value in the first field, and those that have one.
+        """
+        if not self.keys[0].nullable:
+            return [None]
+        kinds: list[bool | None] = [True, False] if place is not None and place.backwards else [False, True]
+        return kinds if place is None else kinds[kinds.index(place.values[0] is None) :]
+
+    def part(self, rows: QuerySet[Any], place: Place | None, kind: bool | None) -> QuerySet[Any]:  # noqa: FBT001 - kinds
+        """Give what of this part lies beyond the place."""
+        first, backwards = self.keys[0], place is not None and place.backwards
+        if kind is None:
+            return self._ordered(rows if place is None else self._beyond(rows, place), backwards=backwards)
+        part = rows.filter(**{f"{first.name}__isnull": kind})
+        if place is not None and kind == (place.values[0] is None):
+            # Where all are null, the other fields say what lies beyond.
+            part = self._beyond(part, place, skip=1 if kind else 0)
+        return self._ordered(part, backwards=backwards, is_in_part=True)
+
     def parts(self, rows: QuerySet[Any], place: Place | None = None) -> Iterator[QuerySet[Any]]:
         """Give what lies beyond the place, in the direction in which it looks: one queryset, or two, one by one."""
-        first, backwards = self.keys[0], place is not None and place.backwards
-        if not first.nullable:
-            yield self._ordered(rows if place is None else self._beyond(rows, place), backwards=backwards)
-            return
-        are_null = [True, False] if backwards else [False, True]
-        if place is not None:
-            at_null = place.values[0] is None
-            are_null = are_null[are_null.index(at_null) :]
-        for is_null in are_null:
-            part = rows.filter(**{f"{first.name}__isnull": is_null})
-            if place is not None and is_null == at_null:
-                # Where all are null, the other fields say what lies beyond.
-                part = self._beyond(part, place, skip=1 if is_null else 0)
-            yield self._ordered(part, backwards=backwards, is_in_part=True)
+        for kind in self.kinds(place):
+            yield self.part(rows, place, kind)
 
     def _ordered(self, rows: QuerySet[Any], *, backwards: bool, is_in_part: bool = False) -> QuerySet[Any]:
         return rows.order_by(*(key.order(backwards=backwards, is_in_part=is_in_part) for key in self.keys))

@@ -1,7 +1,8 @@
 """Query parameters of lists: each is known, of its type, and matched exactly."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils.dateparse import parse_datetime
 from django_filters.constants import EMPTY_VALUES
 from django_filters.rest_framework import DjangoFilterBackend
@@ -20,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from siteadmin.core.exceptions import DateRangeValidationError, InvalidInputError
+from siteadmin.core.reading import OneOf, Parameter
 
 LARGEST_ID = 2**63 - 1
 MOST_VALUES = 1000
@@ -27,6 +29,8 @@ MOST_VALUES = 1000
 
 LONGEST_TEXT = 500
 """Signs of one text parameter."""
+PARAMETER_LOOKUPS = ("exact", "in", "overlap", "lt", "lte", "gt", "gte")
+"""Comparisons whose SQL is the same for every value."""
 STORABLE = r"^[^\x00]*$"
 """What a text may be: PostgreSQL keeps no NUL."""
 
@@ -192,6 +196,8 @@ class StrictFilterSet(django_filters.FilterSet):
     """
 
     ranges: ClassVar[Sequence[tuple[str, str]]] = ()
+    varying_methods: ClassVar[Collection[str]] = ()
+    """Filters by a method that takes a parameter in the place of a value."""
 
     def __init__(
         self, data: Any = None, queryset: Any = None, *, request: Request | None = None, prefix: str | None = None
@@ -213,14 +219,61 @@ class StrictFilterSet(django_filters.FilterSet):
         """Give the rows that all parameters leave; raises ValidationError, or InvalidInputError for a range."""
         self.values = self._read()
         self._check_ranges()
+        return self._apply(self.values)
+
+    def shape(self) -> tuple[Hashable, tuple[Any, ...]]:
+        """Read what was sent; give what a statement for it depends on, and the values that it takes as parameters.
+
+        Raises as `narrow`.
+        """
+        self.values = self._read()
+        self._check_ranges()
+        shape: list[Hashable] = []
+        values: list[Any] = []
+        for name, value in self.values.items():
+            if value in EMPTY_VALUES:
+                continue
+            if not self.varies(name):
+                shape.append((name, tuple(value) if isinstance(value, list) else value))
+                continue
+            many = value if isinstance(value, list) else [value]
+            shape.append((name, "parameters", len(many)))
+            values += many
+        return tuple(shape), tuple(values)
+
+    def narrow_shape(self) -> QuerySet[Any]:
+        """Give the rows of all requests that have the shape read last, with parameters for their values."""
+        numbers = itertools.count()
+        given: dict[str, Any] = {}
+        for name, value in self.values.items():
+            if value in EMPTY_VALUES or not self.varies(name):
+                given[name] = value
+            elif isinstance(value, list):
+                given[name] = [Parameter(next(numbers)) for _ in value]
+            else:
+                given[name] = Parameter(next(numbers))
+        return self._apply(given)
+
+    def varies(self, name: str) -> bool:
+        """Tell whether a statement takes this filter's values as parameters, whatever they are."""
+        one = self.base_filters[name]
+        if one.method is not None:
+            return name in self.varying_methods
+        # Of a few choices each may have an index of its own.
+        has_few = isinstance(one, FlagFilter) or one.extra.get("choices") is not None
+        return one.lookup_expr in PARAMETER_LOOKUPS and not has_few
+
+    def _apply(self, values: Mapping[str, Any]) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.queryset
         plain: dict[str, Any] = {}
-        for name, value in self.values.items():
+        for name, value in values.items():
             one = self.base_filters[name]
             if value in EMPTY_VALUES:
                 continue
             if one.method is not None:
                 rows = getattr(self, one.method)(rows, one.field_name, value)
+            elif one.lookup_expr == "in" and isinstance(value[0], Parameter):
+                rows = rows.filter(OneOf(F(one.field_name), *value))  # Django's own would make texts of parameters
             else:
                 plain[f"{one.field_name}__{one.lookup_expr}"] = value
         return rows.filter(**plain) if plain else rows

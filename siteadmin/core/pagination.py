@@ -84,13 +84,15 @@ class ListPagination(BasePagination):
         """Give the rows of the page that was asked for."""
         return self.read_page(queryset, request, Instances())
 
-    def read_page(self, queryset: Any, request: Request, reader: "Reader") -> list[Any]:
-        """Give the rows of the page that was asked for, as the reader gives them."""
+    def read_page(
+        self, queryset: Any, request: Request, reader: "Reader", *, keyset: Keyset | None = None
+    ) -> list[Any]:
+        """Give the rows of the page that was asked for, as the reader gives them; `keyset`: their order, if known."""
         by_number = [name for name in ("page", "per_page") if request.query_params.get(name)]
         by_cursor = [name for name in ("limit", "cursor") if request.query_params.get(name)]
         if by_number and by_cursor:
             raise _refusal(by_cursor[0], f"The '{by_cursor[0]}' parameter cannot be used with '{by_number[0]}'")
-        keyset = Keyset.of(queryset)
+        keyset = keyset or Keyset.of(queryset)
         if by_number:
             return self._by_number(queryset, keyset, request, reader)
         return self._by_cursor(queryset, keyset, request, reader)

@@ -1,12 +1,12 @@
 """Rows read as plain values: binary, with the parameters bound by the server, and prepared where it pays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Expression, QuerySet, TextField
+from django.db.models import BooleanField, Expression, Func, QuerySet, TextField
 from psycopg.pq import Format
 
 Row = tuple[Any, ...]
@@ -37,6 +37,18 @@ class Parameter(Expression):
         return "%s", [self]
 
 
+class OneOf(Func):
+    """`column IN (%s, ...)`, the column first."""
+
+    output_field = BooleanField()
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        """Write it."""
+        (column, given), *members = map(compiler.compile, self.get_source_expressions())
+        words = ", ".join(sql for sql, _ in members)
+        return f"{column} IN ({words})", [*given, *(value for _, values in members for value in values)]
+
+
 class Statement:
     """A `values_list` written as SQL once, and run with other parameters each time.
 
@@ -50,6 +62,10 @@ class Statement:
             self.sql, self.parameters = rows.query.sql_with_params()
         except EmptyResultSet:
             self.sql, self.parameters = "", ()
+
+    def takes(self, numbers: Iterable[int]) -> bool:
+        """Tell whether the parameters of these numbers all stand in it."""
+        return not self.sql or {one.number for one in self.parameters if isinstance(one, Parameter)}.issuperset(numbers)
 
     def run(self, values: Sequence[Any] = ()) -> list[Row]:
         """Give all rows; counted and logged as every other statement of Django's."""

@@ -21,6 +21,7 @@ from rest_framework.fields import _UnvalidatedField, empty
 
 from siteadmin.core.cursors import Keyset, Place
 from siteadmin.core.json_sql import Columns, InstantText, JsonList, JsonObject
+from siteadmin.core.kept import KeptRows
 from siteadmin.core.pagination import read_parts
 from siteadmin.core.reading import Parameter, Row, Statement
 
@@ -106,27 +107,47 @@ class RowPlan:
 class PlannedRows:
     """Reads a page of rows by a plan (`pagination.Reader`).
 
-    `statements` keeps what was written as SQL, where the rows are the same for every request.
+    `kept`: what was written as SQL for other requests of the same shape; `values`: what this one brings along.
     """
 
     plan: RowPlan
-    statements: "dict[Any, Statement] | None" = None
+    kept: KeptRows | None = None
+    values: tuple[Any, ...] = ()
 
     def read(self, rows: "QuerySet[Any]", keyset: Keyset, place: Place | None, *, count: int) -> list[Row]:
         """Read up to so many rows beyond the place."""
-        if self.statements is None or not keyset.is_one_way or keyset.keys[0].nullable:
+        if self.kept is None or not keyset.is_one_way:
             return read_parts(self, rows, keyset, place, count=count)
-        shape = (keyset.signature, count, place is not None and (place.backwards, place.inclusive))
-        statement = self.statements.get(shape)
+        found: list[Row] = []
+        values = self.values if place is None else (*self.values, *place.values)
+        for kind in keyset.kinds(place):
+            statement = self._kept_statement(self.kept, rows, keyset, place, kind=kind, count=count)
+            found += statement.run(values)
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def _kept_statement(
+        self, kept: KeptRows, rows: "QuerySet[Any]", keyset: Keyset, place: Place | None, *, kind: Any, count: int
+    ) -> Statement:
+        shape = place and (place.backwards, place.inclusive, place.values[0] is None)
+        statement = kept.statements.get((kind, count, shape))
         if statement is None:
-            values = tuple(map(Parameter, range(len(keyset.keys))))
-            (part,) = keyset.parts(rows, None if place is None else replace(place, values=values))
-            statement = self.statements[shape] = self._statement(part[:count], keyset, is_prepared=True)
-        return statement.run(() if place is None else place.values)
+            if place is not None:
+                numbers = enumerate(place.values, start=len(self.values))
+                place = replace(
+                    place, values=tuple(None if value is None else Parameter(number) for number, value in numbers)
+                )
+            part = keyset.part(rows, place, kind)[:count]
+            statement = self._statement(part, keyset, is_prepared=kept.is_prepared)
+            if not statement.takes(range(len(self.values))):
+                raise TypeError(f"A filter of {rows.model.__name__} left a parameter out")
+            kept.keep((kind, count, shape), statement)
+        return statement
 
     def fetch(self, rows: "QuerySet[Any]", keyset: Keyset) -> list[Row]:
         """Read these rows."""
-        return self._statement(rows, keyset).run()
+        return self._statement(rows, keyset).run(self.values)
 
     def values_of(self, row: Row, keyset: Keyset) -> tuple[Any, ...]:
         """Give the values by which a row is ordered."""

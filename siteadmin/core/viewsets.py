@@ -21,6 +21,7 @@ from siteadmin.core.etags import answer_one, read_expectation
 from siteadmin.core.exceptions import CameraNotFoundError, InvalidInputError, NotFoundError
 from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.idempotency import answer_once
+from siteadmin.core.kept import KeptRows, keep_rows
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.reading import Parameter, Statement
@@ -33,7 +34,9 @@ M = TypeVar("M", bound=Model)
 
 ALWAYS_ALLOWED = frozenset({"format", "csrfmiddlewaretoken"})
 PICKING_ACTIONS = ("list", "retrieve")
-PLAIN_PARAMETERS = {"limit", "cursor", "format"}
+PLAIN_PARAMETERS = {"format"}
+PAGE_NUMBERS = {"page", "per_page"}
+"""Pages by number count their rows, each time anew."""
 _plans: dict[tuple[type, str | None, type], RowPlan | None] = {}
 _statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
 _rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
@@ -217,18 +220,21 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Answer with this row and its ETag, or 304 where whoever reads has it as it is."""
         return answer_one(self.request, self.get_serializer(row).data, version=getattr(row, "version", None))
 
-    def answer_page(self, rows: QuerySet[Any], *, statements: dict[Any, Statement] | None = None) -> Response:
+    def answer_page(
+        self, rows: QuerySet[Any], *, kept: KeptRows | None = None, values: tuple[Any, ...] = ()
+    ) -> Response:
         """Answer with a page of these rows, read straight from the database where their serializer allows it.
 
-        `statements` keeps what was written for the same rows before.
+        `kept`: what is kept of them, with `values` as parameters.
         """
         plan = self.row_plan(rows)
         if plan is None:
-            page = self.paginate_queryset(rows)
+            page = self.paginate_queryset(rows if kept is None else self.filter_queryset(self.get_queryset()))
             return self.get_paginated_response(self.get_serializer(page, many=True).data)
-        reader = PlannedRows(plan, statements=statements)
+        reader = PlannedRows(plan, kept, values)
         paginator = cast("ListPagination", self.paginator)
-        return self.get_paginated_response(paginator.read_page(rows, self.request, reader))
+        page = paginator.read_page(rows, self.request, reader, keyset=None if kept is None else kept.keyset)
+        return self.get_paginated_response(page)
 
     def answer_one(self, rows: QuerySet[Any]) -> Response:
         """Answer with the row of this address in the same way."""
@@ -292,7 +298,10 @@ class ListMixin(BaseViewSet[M]):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what may be seen, a page at a time."""
-        return self.answer_page(self.filter_queryset(self.get_queryset()), statements=self.kept_statements())
+        if not self.has_fixed_rows or PAGE_NUMBERS & request.query_params.keys():
+            return self.answer_page(self.filter_queryset(self.get_queryset()))
+        kept, values = keep_rows(self)
+        return self.answer_page(kept.rows, kept=kept, values=values)
 
 
 class RetrieveMixin(BaseViewSet[M]):
