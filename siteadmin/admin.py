@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -13,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectMultipleWidget
 from cameras.models import Camera
 from siteadmin.core.actors import ActorKind
 from siteadmin.core.admin import ReadOnlyAdmin, ServiceAdmin
-from siteadmin.core.keys import create_api_key, delete_api_key, update_api_key
+from siteadmin.core.keys import create_api_key, delete_api_key, revoke_api_keys, update_api_key
 from siteadmin.core.models import ApiKey, AuditEntry, BreakerState, Change, RememberedRequest
 from siteadmin.core.roles import Role
 from siteadmin.dead_letter_admin import DeadLetterAdmin as DeadLetterAdmin
@@ -47,6 +48,13 @@ class ApiKeyAdmin(ServiceAdmin):
     list_filter = ["role"]
     search_fields = ["name", "prefix"]
     readonly_fields = ["prefix", "created_at", "last_used_at"]
+    actions = ["revoke"]
+
+    @admin.action(description="Revoke: it lets nobody in any more", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """End keys now."""
+        count = revoke_api_keys([key.pk for key in queryset])
+        messages.success(request, f"{count} revoked.")
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ApiKeyForm, change: bool) -> None:  # noqa: FBT001
         """Make a new key by the service, which alone knows its text."""

@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from alerts.link_pages import act_by_link
 from siteadmin import api, dashboard, health, metrics
+from siteadmin.accounts.login import StaffLoginView, log_out, login_code
+from siteadmin.accounts.pages import two_factor
 from siteadmin.core.audit_admin import change_own_password
 from siteadmin.core.problem_pages import ProblemListView, ProblemView
 
@@ -16,6 +18,11 @@ urlpatterns = [
     path("modes/<int:mode_id>/activate/", dashboard.switch_mode, name="switch-mode"),
     path("demo/remove/", dashboard.end_demo, name="end-demo"),
     path("", include("alerts.pages")),
+    path("account/two-factor/", two_factor, name="two-factor"),
+    # In the place of the admin's own:
+    path("admin/login/", StaffLoginView.as_view()),
+    path("admin/login/code/", login_code, name="login-code"),
+    path("admin/logout/", log_out),
     path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("api", api.router.get_api_root_view()),

@@ -16,7 +16,7 @@ from siteadmin.core.repository import Repository
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("siteadmin", "cameras", "events", "alerts")
-OURS = ("core", "cameras", "events", "alerts")
+OURS = ("core", "accounts", "cameras", "events", "alerts")
 SOURCES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
 )
@@ -26,7 +26,10 @@ RAW_QUERY = re.compile(
     r"\.objects\s*\.(?:(?:filter|exclude|get|raw|extra|bulk_create|bulk_update|annotate|aggregate|values)\("
     r"|(?:update|create)\(\s*(?:\w+\s*=|\*\*))"
 )
-EDITED_ELSEWHERE = {"StaffCameras": "on the page of its user (siteadmin/accounts/admin.py)"}
+EDITED_ELSEWHERE = {
+    "StaffCameras": "on the page of its user (siteadmin/accounts/admin.py)",
+    "TwoFactor": "by its user at /account/two-factor/; an admin may remove it in the list of users",
+}
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models() if not model._meta.auto_created]
 
 

@@ -1,9 +1,10 @@
 """The admin pages of people and groups."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from axes.models import AccessAttempt
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
@@ -13,7 +14,10 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelect2Multi
 
 from cameras.models import Camera
 from cameras.services import limit_staff
-from siteadmin.core.admin import BaseAdmin
+from siteadmin.accounts.locks import unlock_attempt
+from siteadmin.accounts.sessions import confirmed_factor
+from siteadmin.accounts.two_factor import remove_second_factor
+from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
 from siteadmin.core.audit_admin import RecordedAdmin, RecordedPasswordForm
 
 admin.site.unregister(User)
@@ -60,13 +64,26 @@ class SiteUserAdmin(RecordedAdmin, UserAdmin[User], BaseAdmin):  # type: ignore[
     add_form = UserCreationForm
     change_password_form = RecordedPasswordForm
     readonly_fields = ["last_login", "date_joined"]
-    list_display = ["username", "email", "is_active", "is_staff", "sees", "last_login"]
+    filter_horizontal = ()  # its two boxes are wider than the page
+    list_display = ["username", "email", "is_active", "is_staff", "sees", "two_factor", "last_login"]
+    actions = ["reset_second_factors"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Cameras", {"fields": ("sees", "cameras")}))
 
     def get_rows(self, request: HttpRequest) -> QuerySet[User]:
         """Load each one's limit along."""
-        rows: QuerySet[User] = super().get_rows(request).select_related("camera_limit")
+        rows: QuerySet[User] = super().get_rows(request).select_related("camera_limit", "two_factor")
         return rows
+
+    @admin.display(description="Two-factor", boolean=True)
+    def two_factor(self, user: User) -> bool:
+        """Tell whether their logins take a code."""
+        return confirmed_factor(user) is not None
+
+    @admin.action(description="Reset two-factor login: the password alone is enough again", permissions=["change"])
+    def reset_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Remove the second factor of who lost theirs."""
+        count = sum(remove_second_factor(user, action="reset_two_factor") for user in queryset)
+        messages.success(request, f"{count} reset.")
 
     @admin.display(description="Sees")
     def sees(self, user: User) -> str:
@@ -85,3 +102,22 @@ class SiteUserAdmin(RecordedAdmin, UserAdmin[User], BaseAdmin):  # type: ignore[
 @admin.register(Group)
 class SiteGroupAdmin(RecordedAdmin, GroupAdmin, BaseAdmin):  # type: ignore[misc]
     """Groups; those named after a role give it."""
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ReadOnlyAdmin):
+    """Names that failed to log in, by address; with LOGIN_FAILURES of them a name is locked at its address."""
+
+    list_display: ClassVar = ["username", "ip_address", "failures_since_start", "attempt_time"]
+    search_fields: ClassVar = ["username", "ip_address"]
+    fields: ClassVar = ["username", "ip_address", "user_agent", "path_info", "failures_since_start", "attempt_time"]
+    actions: ClassVar = ["unlock_logins"]
+
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        """Whoever may delete failures may unlock."""
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.action(description="Unlock: forget these failures", permissions=["unlock"])
+    def unlock_logins(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        """Let them try again at once."""
+        messages.success(request, f"{sum(unlock_attempt(attempt) for attempt in queryset)} unlocked.")

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from axes.backends import AxesStandaloneBackend
 from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
@@ -12,8 +13,14 @@ from siteadmin.accounts.repositories import load_user
 from siteadmin.core.permissions import highest_role
 
 
-class StaffBackend(ModelBackend):
-    """Django's own backend; role and cameras come with the user, and permissions end where the cameras do."""
+class StaffBackend(AxesStandaloneBackend, ModelBackend):  # type: ignore[misc]  # axes is typed by halves
+    """Django's own backend behind axes' locks; role, cameras and second factor come with the user, and permissions
+    end where the cameras do."""
+
+    def authenticate(self, request: Any, username: Any = None, password: Any = None, **kwargs: Any) -> User | None:
+        """Give the user of this name and password, or None; PermissionDenied where the name is locked here."""
+        AxesStandaloneBackend.authenticate(self, request, username=username, password=password, **kwargs)
+        return ModelBackend.authenticate(self, request, username=username, password=password, **kwargs)
 
     def get_user(self, user_id: Any) -> User | None:
         """Give the active user of a session, or None; costs one statement."""

@@ -130,7 +130,7 @@ def _entry(action: str, row: models.Model, *, before: State | None, after: State
         request_id=actor.request_id,
         action=action,
         resource_type=resource_type_of(row._meta.model),
-        resource_id=str(row.pk),
+        resource_id="" if row.pk is None else str(row.pk),
         resource=clean_text(str(row), limit=_LONGEST_LABEL),
         camera_id=_camera_of(row),
         before=_shown(before, changed=set()),

@@ -1,4 +1,4 @@
-"""What the kernel keeps for a time only: answers for a day, the audit trail for as long as the settings say."""
+"""What the kernel keeps for a time only: answers for a day, sessions until they end, the audit trail as set."""
 
 import time
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from siteadmin.core.idempotency import KEPT_FOR
@@ -30,7 +31,8 @@ class HousekeepingResult:
 
 
 def forget_old() -> HousekeepingResult:
-    """Remove answers after a day, and audit entries after `AUDIT_RETENTION_DAYS`; 0 keeps these for ever."""
+    """Remove answers after a day, ended sessions, and audit entries after `AUDIT_RETENTION_DAYS` (0: never)."""
+    SessionStore.clear_expired()
     answers = RememberedRequest.objects.forget_old(kept_for=KEPT_FOR)
     entries = 0
     days: int = settings.AUDIT_RETENTION_DAYS

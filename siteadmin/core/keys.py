@@ -2,13 +2,13 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from siteadmin.core.audit import changing, record_created
+from siteadmin.core.audit import changing, record_created, recording
 from siteadmin.core.exceptions import DuplicateResourceError, InvalidInputError, NotFoundError
 from siteadmin.core.models import ApiKey
 from siteadmin.core.roles import Role
@@ -67,6 +67,12 @@ def delete_api_key(key_id: int) -> None:
         entity = _locked(key_id)
         with changing(entity, action="delete"):
             ApiKey.objects.delete(entity)
+
+
+def revoke_api_keys(key_ids: Collection[int]) -> int:
+    """End those of these keys that are not revoked yet, and give how many; their rows stay, to tell who used what."""
+    with recording("revoke", ApiKey.objects, key_ids):
+        return ApiKey.objects.revoke(key_ids)
 
 
 def _locked(key_id: int) -> ApiKey:

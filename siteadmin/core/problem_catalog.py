@@ -176,6 +176,12 @@ _OTHER: dict[str, tuple[int, str, str, str]] = {
         "It is missing, damaged, or of a layout that is not supported.",
         "Look at `detail`, and check ONNX_MODEL.",
     ),
+    "TWO_FACTOR_REQUIRED": (
+        403,
+        "The session's user has not set up two-factor login, which this site takes of its staff.",
+        "TWO_FACTOR_REQUIRED is set, and the account has no second factor yet.",
+        "Set it up at /account/two-factor/; programs use a key, which needs none.",
+    ),
     "QUERY_TIMEOUT": (
         503,
         "The database was stopped, since the answer took it too long.",

@@ -1,5 +1,6 @@
 """Reads and atomic writes of the kernel's own models."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -119,6 +120,10 @@ class ApiKeyRepository(Repository["ApiKey"]):
         return Statement(
             rows.filter(Q(expires_at=None) | Q(expires_at__gt=Now())).values_list(*self._names), is_prepared=True
         )
+
+    def revoke(self, ids: Iterable[int]) -> int:
+        """Revoke those of these keys that are not revoked yet; gives how many."""
+        return self.get_queryset().filter(pk__in=list(ids), revoked_at=None).update(revoked_at=Now())
 
     def note_use(self, key_id: int, *, at_most_every: timedelta) -> bool:
         """Note that the key was used just now; False where that was noted within this span already."""

@@ -13,6 +13,7 @@ from siteadmin import embedded
 from siteadmin.settings.env import ROOT, Env
 from siteadmin.settings.ftp import *  # noqa: F403 - the settings of the FTP server
 from siteadmin.settings.limits import *  # noqa: F403 - how often each may ask
+from siteadmin.settings.login import *  # noqa: F403 - how people log in
 from siteadmin.settings.logs import LOG_FORMATS, logging_config
 from siteadmin.settings.logs import LOG_REQUESTS as LOG_REQUESTS_TAKES
 from siteadmin.settings.look import UNFOLD as UNFOLD
@@ -94,7 +95,6 @@ DATABASES: dict[str, dict[str, Any]] = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
-SESSION_ENGINE = "django.contrib.sessions.backends.db"  # Redis may lose everything; logins stay
 
 _email: dict[str, Any] = env.parsed("EMAIL_URL", parse_email_url, default={}, takes=EMAIL_URL_TAKES)
 EMAIL_IS_CONFIGURED = bool(_email)
@@ -178,6 +178,7 @@ ADMIN_PASSWORD = env.text("SITEADMIN_ADMIN_PASSWORD")
 # Django
 
 INSTALLED_APPS = [
+    "siteadmin.apps.SiteadminConfig",  # first: its commands come before Django's of the same name
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -190,11 +191,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_filters",
     "django_htmx",
+    "axes",
     "rest_framework",
     "drf_problems",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "siteadmin.apps.SiteadminConfig",
     "siteadmin.core.apps.CoreConfig",
     "siteadmin.accounts.apps.AccountsConfig",
     "cameras.apps.CamerasConfig",
@@ -214,6 +215,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "siteadmin.accounts.sessions.TwoFactorMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -248,7 +250,6 @@ STATICFILES_DIRS = [ROOT / "static"]
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
-AUTHENTICATION_BACKENDS = ["siteadmin.accounts.backends.StaffBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -262,7 +263,6 @@ AUTH_PASSWORD_VALIDATORS = [
 # Browsers' safety, by the scheme under which people reach the site
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
-SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0

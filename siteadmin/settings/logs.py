@@ -8,7 +8,15 @@ import structlog
 LOG_FORMATS = ("auto", "json", "text")
 """`auto`: text for a person at a terminal, JSON for whatever else collects the lines."""
 LOG_REQUESTS = ("none", "errors", "all")
-QUIET = ("PIL", "watchdog", "httpcore", "celery.worker.strategy", "celery.app.trace", "urllib3")
+QUIET = (
+    "axes.handlers.database",
+    "PIL",
+    "watchdog",
+    "httpcore",
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "urllib3",
+)
 
 
 def logging_config(*, debug: bool, log_format: str) -> None:

@@ -34,7 +34,12 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("siteadmin/favicon.svg")},
     ],
-    "ACCOUNT": {"navigation": [{"title": "Notifications on this device", "link": reverse_lazy("devices")}]},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Notifications on this device", "link": reverse_lazy("devices")},
+            {"title": "Two-factor login", "link": reverse_lazy("two-factor")},
+        ]
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("siteadmin/site.css")],
@@ -103,6 +108,7 @@ UNFOLD: dict[str, Any] = {
                         ("Audit trail", "history", "core.auditentry"),
                         ("API keys", "key", "core.apikey"),
                         ("Users", "person", "auth.user"),
+                        ("Failed logins", "lock", "axes.accessattempt"),
                         ("Groups", "group", "auth.group"),
                     ),
                     _item("REST API", "api", "api-root"),

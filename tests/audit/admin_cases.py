@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from alerts.models import Channel, Mode, QuietHours, Silence
 from cameras.models import Camera, CameraFolder, DetectionLimit, Mask, UnassignedUpload
 from events.models import Event, PromptVersion
 from events.services.prompts import ensure_prompts
+from siteadmin.accounts.models import TwoFactor
 from siteadmin.core.keys import create_api_key
 from siteadmin.core.models import DeadLetter
 from siteadmin.core.roles import Role
@@ -90,13 +92,23 @@ def _hidden_event() -> Event:
     return event
 
 
+def _user_with_second_factor() -> Any:
+    user = UserFactory()
+    TwoFactor.objects.create(user=user, secret="A" * 32, confirmed_at=timezone.now())
+    return user
+
+
+def _failed_login() -> AccessAttempt:
+    return AccessAttempt.objects.create(username="ann", ip_address="192.0.2.1", failures_since_start=5)
+
+
 def _folder() -> CameraFolder:
     return CameraFolder.objects.create(camera=_camera(), folder_path="second")
 
 
 PAGES: dict[str, Page] = {
     "auth.User": Page(
-        UserFactory,
+        _user_with_second_factor,
         add={
             "username": "ann",
             "password1": "n0t-3asy-at-all",
@@ -105,8 +117,9 @@ PAGES: dict[str, Page] = {
         },
         change={"email": "ann@example.com"},
         changed="email",
-        actions={"delete_selected": "delete"},
+        actions={"delete_selected": "delete", "reset_second_factors": "reset_two_factor"},
     ),
+    "axes.AccessAttempt": Page(_failed_login, deletes=False, actions={"unlock_logins": "unlock_login"}),
     "auth.Group": Page(
         lambda: Group.objects.create(name="night"),
         add={"name": "day"},
@@ -119,7 +132,7 @@ PAGES: dict[str, Page] = {
         add={"name": "tablet", "role": "viewer"},
         change={"role": "reviewer"},
         changed="role",
-        actions={"delete_selected": "delete"},
+        actions={"delete_selected": "delete", "revoke": "revoke"},
     ),
     "core.DeadLetter": Page(
         _letter,

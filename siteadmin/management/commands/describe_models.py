@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Field, ForeignKey, ManyToManyField, Model
 
-LABELS = ("cameras", "events", "alerts", "core")
+LABELS = ("cameras", "events", "alerts", "accounts", "core")
 PAGE = "docs/data-model.md"
 INTRODUCTION = """# Data model
 
