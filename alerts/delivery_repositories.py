@@ -89,7 +89,8 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         """Claim this delivery, where it is due, and further ones of its channel; with all that sending needs.
 
         A claim counts an attempt, so only such are taken along as were never attempted: what kills its worker takes
-        others with it once and not each time.
+        others with it once and not each time. The others are locked once our own is, and none of them is waited for:
+        two workers that held what the other one waits for would be a deadlock.
         """
         values: dict[str, Any] = {
             "token": uuid.uuid4(),
@@ -102,14 +103,18 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         with connections[self.db].cursor() as cursor:
             cursor.execute(
                 """
-                UPDATE alerts_delivery SET claim_token = %(token)s, state = 'sending', attempts = attempts + 1,
-                    due_at = statement_timestamp() + %(lease)s, swept_at = statement_timestamp() + %(swept)s
-                WHERE due_at <= statement_timestamp() AND (id = %(id)s OR id = ANY(ARRAY(
+                WITH own AS MATERIALIZED (
+                    SELECT id FROM alerts_delivery
+                    WHERE id = %(id)s AND due_at <= statement_timestamp() FOR NO KEY UPDATE
+                ), others AS MATERIALIZED (
                     SELECT id FROM alerts_delivery
                     WHERE channel_id = %(channel)s AND due_at <= statement_timestamp() AND attempts = 0
-                      AND id <> %(id)s
+                      AND id <> (SELECT id FROM own)
                     ORDER BY due_at, id LIMIT %(others)s FOR NO KEY UPDATE SKIP LOCKED
-                )))
+                )
+                UPDATE alerts_delivery SET claim_token = %(token)s, state = 'sending', attempts = attempts + 1,
+                    due_at = statement_timestamp() + %(lease)s, swept_at = statement_timestamp() + %(swept)s
+                WHERE id = ANY(ARRAY(SELECT id FROM own UNION ALL SELECT id FROM others))
                 RETURNING id
                 """,
                 values,
@@ -271,8 +276,8 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         """
         rows = (
             self.get_queryset()
-            .defer("body", "told_by__body")
             .select_related("alert", "told_by")
+            .only("event_id", "channel_id", "severity", "state", "alert__event_id", "told_by__state")
             .filter(alert__event_id__in=event_ids, event__isnull=False)
             .exclude(state=DeliveryState.SKIPPED)
             .order_by("pk")

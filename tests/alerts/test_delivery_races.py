@@ -6,16 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from alerts.channels import webhook
 from alerts.models import Delivery
 from alerts.results import DeliveryResult
 from alerts.services import delivery as delivery_service
 from alerts.services.channels import update_channel
-from alerts.services.delivery import deliver, park_waiting
+from alerts.services.delivery import claim_deliveries, deliver, park_waiting
 from alerts.services.lanes import Lanes
 from siteadmin.core import http
+from tests.alerts.connections import somebody_waits_for_us
 from tests.alerts.telling import delivery_to, webhook_to
 from tests.fakes.http_server import Answer, HttpServer
 from tests.waiting import wait_until
@@ -50,6 +51,24 @@ def test_one_of_many_workers_sends(receiver: HttpServer) -> None:
 
     assert len(receiver.requests) == 1
     assert sum(len(result.outcomes) for result in results) == 1
+
+
+def test_a_worker_that_waits_for_a_delivery_holds_no_other(receiver: HttpServer) -> None:
+    channel = webhook_to(receiver)
+    first, second = delivery_to(channel), delivery_to(channel)
+
+    def claim(delivery: Delivery, most: int) -> list[int]:
+        return [one.pk for one in claim_deliveries(delivery.pk, channel=channel, most=most)]
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            assert Delivery.objects.lock(second.pk) is not None
+            waiting = pool.submit(in_thread(lambda: claim(second, 10)))
+            wait_until(somebody_waits_for_us)
+
+            # Two that held each other's would be a deadlock.
+            assert pool.submit(in_thread(lambda: claim(first, 1))).result(timeout=10) == [first.pk]
+        assert waiting.result() == [second.pk]
 
 
 def test_slow_receiver_delays_no_other(receiver: HttpServer) -> None:
