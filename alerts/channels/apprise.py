@@ -24,6 +24,7 @@ from alerts.channels.base import (
     Message,
     Sent,
     address_problem,
+    mask_path,
     mask_query,
     refuse_secret,
     refuse_unknown_keys,
@@ -38,6 +39,8 @@ SEND_DEADLINE = timedelta(seconds=40)
 SERVICE_DEADLINE = timedelta(seconds=30)
 CHECK_DEADLINE = timedelta(seconds=20)
 LONGEST_URL = 2000
+PLAIN_SCHEMES = ("json://", "jsons://", "xml://", "xmls://", "form://", "forms://")
+"""Services of one's own, of whose paths Apprise cannot know what is secret."""
 LONGEST_TARGET = 120
 
 CALL = re.compile(r"(?<!\w)[@!](?=[\w&!])")
@@ -76,8 +79,9 @@ class AppriseTransport:
         return {"url": url, "shown": answer["shown"]}
 
     def mask(self, config: Config) -> Config:
-        """Show the URL as Apprise masks it, which leaves headers and parameters in its query."""
-        return {"url": mask_query(config["shown"])}
+        """Show the URL as Apprise masks it, which leaves headers and parameters in its query, and plain paths."""
+        shown = mask_query(config["shown"])
+        return {"url": mask_path(shown) if shown.startswith(PLAIN_SCHEMES) else shown}
 
     def make_secret(self, given: str) -> str:
         """There is no secret beside the URL."""

@@ -1,9 +1,11 @@
 """What every kind of channel offers: checking its settings, putting a notice into bytes, and sending these."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 
@@ -17,6 +19,8 @@ MASK = "***"
 MASK_IN_URL = f"{MASK} stands for a value that is kept while the URL stays as it is; enter the whole URL"
 
 LONGEST_FIELD = 200
+PLAIN_SEGMENT = re.compile(r"([a-z][a-z_.-]{0,15}[0-9]{0,2})?\Z")
+"""A word of a path that people made up: short, no capitals, two digits at most. Anything else may be a token."""
 Config = dict[str, Any]
 
 
@@ -122,6 +126,13 @@ def mask_query(url: str) -> str:
     head, mark, query = url.partition("#")[0].partition("?")
     pairs = (pair.partition("=") for pair in query.split("&"))
     return head + mark + "&".join(f"{name}={MASK}" if equals else MASK for name, equals, _ in pairs if name or equals)
+
+
+def mask_path(url: str) -> str:
+    """Give the URL with all of its path masked that may be a token, as Discord, Slack and Telegram have it there."""
+    parts = urlsplit(url)
+    shown = "/".join(segment if PLAIN_SEGMENT.match(segment) else MASK for segment in parts.path.split("/"))
+    return urlunsplit(parts._replace(path=shown))
 
 
 def refuse_unknown_keys(config: Config, *, known: set[str]) -> None:

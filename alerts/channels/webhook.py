@@ -27,6 +27,7 @@ from alerts.channels.base import (
     Message,
     Sent,
     address_problem,
+    mask_path,
     mask_query,
     refuse_unknown_keys,
 )
@@ -94,7 +95,7 @@ class WebhookTransport:
         return {"url": url, "headers": headers}
 
     def mask(self, config: Config) -> Config:
-        """Hide a password and the query's values in the URL, and the values of all headers: any may be a token."""
+        """Hide in the URL a password, the path's tokens and the query's values, and the values of all headers."""
         return {"url": mask_credentials(config["url"]), "headers": dict.fromkeys(config["headers"], MASK)}
 
     def make_secret(self, given: str) -> str:
@@ -171,8 +172,8 @@ def parse_retry_after(text: str | None, *, now: datetime) -> timedelta | None:
 
 
 def mask_credentials(url: str) -> str:
-    """Give the URL with the password, or a user name that stands alone, and the query's values masked."""
-    url = mask_query(url)
+    """Give the URL with password (or a user name that stands alone), tokens of the path, values of the query masked."""
+    url = mask_path(mask_query(url))
     parts = urlsplit(url)
     user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
     if "@" not in parts.netloc:

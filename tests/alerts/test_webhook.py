@@ -242,9 +242,16 @@ def test_credentials_are_masked_and_a_masked_value_keeps_the_old_one() -> None:
         ("https://h.example/x?token=#geheim", "https://h.example/x?token=***"),
         ("https://h.example/x?a=b=c&&d", "https://h.example/x?a=***&***"),
         ("https://h.example/x", "https://h.example/x"),
+        ("https://h.example", "https://h.example"),
+        ("https://hooks.example/services/T024BE7LH/B03/aXf9", "https://hooks.example/services/***/***/***"),
+        ("https://d.example/api/v10/webhooks/1098/a-Z_9/", "https://d.example/api/v10/webhooks/***/***/"),
+        ("https://t.example/bot12:AAEx/sendmessage?chat_id=1", "https://t.example/***/sendmessage?chat_id=***"),
+        ("http://h.example:8123/api/webhook/-uD3", "http://h.example:8123/api/webhook/***"),
+        ("https://h.example/hook1/kq7x2m9w4p", "https://h.example/hook1/***"),
+        ("https://h.example/a%2Fb", "https://h.example/***"),
     ],
 )
-def test_values_of_the_query_are_masked_and_kept(url: str, shown: str) -> None:
+def test_what_may_be_a_token_in_path_or_query_is_masked_and_kept(url: str, shown: str) -> None:
     stored = webhook.validate({"url": url})
 
     assert webhook.mask(stored)["url"] == shown
