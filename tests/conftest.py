@@ -7,10 +7,31 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
+from xdist.scheduler import LoadScopeScheduling
 
 from siteadmin.core.keys import create_api_key
 from siteadmin.core.roles import Role
 from tests.factories import UserFactory
+
+PRODUCT_DRILLS = "tests/pipeline"
+
+
+class OneWorkerForEachFile(LoadScopeScheduling):
+    """Gives each file to one worker, and all drills of the product to the same one: they would starve each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return PRODUCT_DRILLS if file.startswith(PRODUCT_DRILLS) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerForEachFile:
+    """Say how the workers share the files."""
+    return OneWorkerForEachFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the drills of the product, as they take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(PRODUCT_DRILLS))
 
 
 @pytest.fixture(autouse=True)

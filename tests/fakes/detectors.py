@@ -1,5 +1,6 @@
 """Detectors for tests and benchmarks; the setting `DETECTOR` takes them by dotted path."""
 
+import time
 from collections.abc import Callable
 
 from events.detectors.base import FoundObject, Picture
@@ -29,6 +30,17 @@ class InstantDetector:
     def detect(self, picture: Picture) -> list[FoundObject]:
         """Answer at once."""
         return [found_person()]
+
+
+class SteadyDetector(InstantDetector):
+    """Takes its time as a real one does, so that a drill finds pictures under way."""
+
+    name = "steady"
+
+    def detect(self, picture: Picture) -> list[FoundObject]:
+        """Answer after a tenth of a second."""
+        time.sleep(0.1)
+        return super().detect(picture)
 
 
 class ScriptedDetector:

@@ -11,7 +11,7 @@ from tests.fakes.http_server import Answer, HttpServer
 from tests.product import Product, running_product
 from tests.waiting import wait_until
 
-BACKLOG = 250
+BACKLOG = 60
 SLOW = Answer(body=ONE_PERSON.body, headers=ONE_PERSON.headers, delay=0.25)
 
 
