@@ -1,4 +1,4 @@
-"""The whole product with hundreds of pictures there at the start, and one that comes meanwhile."""
+"""The whole product with many pictures of yesterday, and one that comes meanwhile."""
 
 import json
 import os
@@ -32,12 +32,13 @@ def count(product: Product, which: str) -> int:
 def test_a_live_picture_does_not_wait_for_a_backlog_which_is_worked_off_all_the_same() -> None:
     with DetectorServer(default=SLOW) as detector, HttpServer() as receiver:
         settings = {"DETECTOR": "http", "DETECTOR_URL": detector.url, "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8"}
-        with running_product(before=fill, **settings) as product:
+        with running_product(**settings) as product:
             key = product.api_key("operator")
             channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
             _, made = product.request("POST", "/api/channels", key=key, body=channel)
             rule = {"name": "all", "cooldown_seconds": 0, "channel_ids": [made["id"]]}
             product.request("POST", "/api/alert-rules", key=key, body=rule)
+            fill(product.camera_root)
             wait_until(lambda: count(product, "state = 'detected'") >= 5, timeout=60, what="the backlog's first")
             staged = product.var / "live.part"
             picture = make_picture(4711, size=(320, 320))
