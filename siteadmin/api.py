@@ -1,7 +1,14 @@
 """The REST API as a whole: the router with every app's resources, the schema, its page, and what is not there."""
 
+from functools import cache
+from typing import Any
+
 from django.urls import URLPattern, URLResolver, re_path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from alerts.api import urls as alerts_api
 from alerts.api.evaluation import EventEvaluationViewSet
@@ -13,6 +20,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
+from siteadmin.core.viewsets import refuse_unknown_parameters
 from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 
@@ -21,11 +29,26 @@ for part in (cameras_api, events_api, alerts_api, dead_letter_api, audit_api):
     part.register(router)
 
 
+@cache
+def _schema() -> Any:
+    """Make the schema, once a process: that takes half a second."""
+    return SchemaView.generator_class().get_schema(request=None, public=True)
+
+
 class SchemaView(SpectacularAPIView):
     """The OpenAPI 3.1 schema, as YAML or with `format=json` as JSON."""
 
     permission_classes = [RolePermission]
     required_roles = {"get": Role.VIEWER}
+
+    @extend_schema(
+        parameters=[OpenApiParameter("format", str, enum=("json", "yaml"))], responses={200: OpenApiTypes.OBJECT}
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Give the schema, which is the same for everybody."""
+        refuse_unknown_parameters(request, known=())
+        name = self._get_filename(request, None)
+        return Response(_schema(), headers={"Content-Disposition": f'inline; filename="{name}"'})
 
 
 class DocsView(SpectacularSwaggerView):
@@ -34,6 +57,12 @@ class DocsView(SpectacularSwaggerView):
     permission_classes = [RolePermission]
     required_roles = {"get": Role.VIEWER}
     content_negotiation_class = AnyAnswerNegotiation  # it is a page, whatever was asked for
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Give the page."""
+        refuse_unknown_parameters(request, known=())
+        return super().get(request, *args, **kwargs)
 
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -42,6 +42,14 @@ def test_the_schema_is_yaml_where_nothing_else_is_said(client_as: ClientAs) -> N
     assert response.content.startswith(b"openapi: 3.1")
 
 
+@pytest.mark.parametrize("path", ["/api/schema?verison=2", "/api/docs?verison=2"])
+def test_neither_takes_a_parameter_that_nothing_acts_on(client_as: ClientAs, path: str) -> None:
+    response = client_as("viewer").get(path)
+
+    assert response.status_code == 400
+    assert b"verison" in response.content
+
+
 def test_the_page_to_try_it_loads_nothing_from_outside(client_as: ClientAs) -> None:
     page = client_as("viewer").get("/api/docs", headers={"accept": "text/html"})
 

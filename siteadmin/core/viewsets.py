@@ -42,6 +42,25 @@ _statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
 _rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
 
 
+def refuse_unknown_parameters(request: Request, *, known: Collection[str]) -> None:
+    """Refuse parameters that nothing would act on, each by its name; empty ones do no harm."""
+    unknown = sorted(
+        name
+        for name, values in request.query_params.lists()
+        if name not in known and name not in ALWAYS_ALLOWED and any(values)
+    )
+    if unknown:
+        allowed = ", ".join(sorted(known)) or "none"
+        message = f"Unknown query parameter: {', '.join(unknown)}; allowed are: {allowed}"
+        raise InvalidInputError(
+            message,
+            errors=[
+                {"field": name, "code": "unknown_parameter", "detail": f"Unknown; allowed are: {allowed}"}
+                for name in unknown
+            ],
+        )
+
+
 class BaseViewSet(GenericViewSet[M], Generic[M]):
     """Base of all viewsets; offers nothing by itself."""
 
@@ -188,22 +207,7 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Refuse parameters that nothing would act on; empty ones do no harm."""
         if self.action in (None, "metadata"):
             return
-        known = self.known_query_parameters()
-        unknown = sorted(
-            name
-            for name, values in request.query_params.lists()
-            if name not in known and name not in ALWAYS_ALLOWED and any(values)
-        )
-        if unknown:
-            allowed = ", ".join(sorted(known)) or "none"
-            message = f"Unknown query parameter: {', '.join(unknown)}; allowed are: {allowed}"
-            raise InvalidInputError(
-                message,
-                errors=[
-                    {"field": name, "code": "unknown_parameter", "detail": f"Unknown; allowed are: {allowed}"}
-                    for name in unknown
-                ],
-            )
+        refuse_unknown_parameters(request, known=self.known_query_parameters())
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[M]:
         """Make the serializer, with the fields that a reader picked."""
