@@ -47,7 +47,8 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Give the schema, which is the same for everybody."""
         refuse_unknown_parameters(request, known=())
-        name = self._get_filename(request, None)
+        is_json = request.accepted_renderer.media_type.endswith("json")
+        name = "siteadmin.json" if is_json else "siteadmin.yaml"
         return Response(_schema(), headers={"Content-Disposition": f'inline; filename="{name}"'})
 
 
@@ -58,11 +59,10 @@ class DocsView(SpectacularSwaggerView):
     required_roles = {"get": Role.VIEWER}
     content_negotiation_class = AnyAnswerNegotiation  # it is a page, whatever was asked for
 
-    @extend_schema(exclude=True)
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Give the page."""
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let in who may, and refuse what nothing would act on."""
+        super().initial(request, *args, **kwargs)
         refuse_unknown_parameters(request, known=())
-        return super().get(request, *args, **kwargs)
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
