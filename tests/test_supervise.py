@@ -16,7 +16,7 @@ from celery import Celery
 
 from siteadmin.core.pipeline import Step
 from siteadmin.supervise.beat import Scheduler
-from siteadmin.supervise.programs import Program, Site, programs_of
+from siteadmin.supervise.programs import YIELDING_NICENESS, Program, Site, programs_of
 from siteadmin.supervise.runner import configuration
 from tests.waiting import wait_until
 
@@ -162,6 +162,24 @@ def test_every_queue_is_listened_to_by_one_worker(tmp_path: Path, asks_services:
 
     assert sorted(sum(queues, [])) == sorted([*(step.queue for step in Step), "celery"])
     assert (["admit", "detect"] in queues) == asks_services, "a slow service has a worker of its own"
+
+
+def test_detection_alone_yields_the_processor_to_the_others(tmp_path: Path) -> None:
+    table = programs_of(replace(site(tmp_path), takes_ftp=True, asks_services=True))
+
+    assert [program.name for program in table if "nice" in program.command] == ["pipeline"]
+
+
+def test_a_program_that_yields_runs_at_its_niceness_and_is_its_own_process(tmp_path: Path) -> None:
+    command = next(program.command for program in programs_of(site(tmp_path)) if program.name == "pipeline")
+    prefix = list(command[: command.index(sys.executable)])
+    with subprocess.Popen([*prefix, "sleep", "600"]) as process:
+        started = psutil.Process(process.pid)
+        wait_until(lambda: started.name() == "sleep")
+        niceness = started.nice()
+        process.kill()
+
+    assert niceness == os.nice(0) + YIELDING_NICENESS
 
 
 def test_configuration_refuses_what_its_format_would_cut(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ DATABASE_STOP_SECONDS = 90
 WORKER_STOP_SECONDS = 30
 WEB_STOP_SECONDS = 15
 WEB_GRACE_SECONDS = 10
+YIELDING_NICENESS = 5
+"""A third of the processor where others want it too, all of it where they do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ def programs_of(site: Site) -> list[Program]:
     celery = [python, "-m", "celery", "--quiet", "--skip-checks", "-A", "siteadmin"]  # prepare.py has checked
     # Workers have nothing to say to each other, and asking around would hold up each start for a second.
     worker = [*celery, "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
+    # Detection takes all of the processor that there is; pages, intake and sending go first, as each takes little.
+    yielding = ["nice", "-n", str(YIELDING_NICENESS)]
     # Slow services have a worker of their own; without any, what still waits for one is only put away.
     own_queues = "admit,detect" if site.asks_services else "admit,detect,enrich,analyze"
     table = [
@@ -56,7 +60,7 @@ def programs_of(site: Site) -> list[Program]:
         ),
         Program(
             name="pipeline",
-            command=[*worker, "-Q", own_queues, "--pool=prefork", "--concurrency=2", "-n", "pipeline@%h"],
+            command=[*yielding, *worker, "-Q", own_queues, "--pool=prefork", "--concurrency=2", "-n", "pipeline@%h"],
             stop_seconds=WORKER_STOP_SECONDS,
         ),
         Program(
