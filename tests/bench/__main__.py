@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from tests.bench.delivery import deliveries_to_loopback
 from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_keys, workers_on_one_key
+from tests.bench.intake import backlog_instant, backlog_opencv, bulk_detections, intake
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
 from tests.bench.stream import idle_listeners
 from tests.product import ROOT
@@ -21,6 +22,10 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "evaluation, 8 workers on 1,000 keys": workers_on_many_keys,
     "stream, idle listeners": idle_listeners,
     "delivery, webhooks to loopback": deliveries_to_loopback,
+    "intake, instant detector": intake,
+    "backlog at the start, instant detector": backlog_instant,
+    "backlog at the start, built-in detector": backlog_opencv,
+    "grouping, 100,000 bulk detections": bulk_detections,
     "picture to webhook, instant detector": picture_to_webhook_instant,
     "picture to webhook, built-in detector": picture_to_webhook_opencv,
 }
