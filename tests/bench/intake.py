@@ -32,7 +32,7 @@ BACKLOG = int(os.environ.get("BENCH_BACKLOG", "5000"))
 BACKLOG_AGE = timedelta(hours=2)
 LIVE_EVERY = 0.5
 """Seconds between live pictures, each to a camera of its own."""
-LIVE_AT_LEAST = 60
+LIVE_AT_LEAST, LIVE_AT_MOST = 60, 1_000
 LOOK_EVERY = 0.25
 CAMERAS = 4
 DETECTIONS, A_CALL = 100_000, 1_000
@@ -212,12 +212,11 @@ class _Feeder:
         staging = self._product.var / "live"
         staging.mkdir()
         start = time.monotonic()
-        for number, data in enumerate(many_pictures(series=2)):
+        for number, data in enumerate(itertools.islice(many_pictures(series=2), LIVE_AT_MOST)):
             if self._stopped.wait(max(0.0, start + number * LIVE_EVERY - time.monotonic())):
                 return
             camera = f"live_{number:04d}"
             (staging / camera).write_bytes(data)
-            (self._product.camera_root / camera).mkdir()
             self.moved[camera] = time.time()
             (staging / camera).rename(self._product.camera_root / camera / "picture.jpg")
 
@@ -257,6 +256,8 @@ def _fill(root: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         os.utime(path, (at.timestamp(), at.timestamp()))
+    for number in range(LIVE_AT_MOST):  # a folder that is made with its picture is not observed yet
+        (root / f"live_{number:04d}").mkdir()
 
 
 def _tell(product: Product, url: str) -> None:
