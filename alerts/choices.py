@@ -75,6 +75,10 @@ class AlertStatus(models.TextChoices):
     SUPPRESSED = "suppressed"
 
 
+UNACKNOWLEDGED = (AlertStatus.PENDING, AlertStatus.DELIVERED)
+"""Alerts that nobody has answered."""
+
+
 class Decision(models.TextChoices):
     """What was decided for one event and one rule; only `not_yet` may still change."""
 

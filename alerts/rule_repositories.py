@@ -11,14 +11,13 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from alerts.choices import AlertStatus, ChannelKind, Severity
+from alerts.choices import UNACKNOWLEDGED, AlertStatus, ChannelKind, Severity
 from cameras.queries import of_active_cameras
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from alerts.models import Alert, AlertRule, Channel, Cooldown
 
-UNACKNOWLEDGED = (AlertStatus.PENDING, AlertStatus.DELIVERED)
 NOT_DISMISSED = (*UNACKNOWLEDGED, AlertStatus.ACKNOWLEDGED)
 
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import IntegrityError, connections, transaction
+from django.db.models import OuterRef
 
+from alerts.choices import UNACKNOWLEDGED
 from siteadmin.core.claims import RESWEEP_AFTER, ClaimableRepository, database_now
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -88,6 +90,10 @@ class EscalationStepRepository(_EscalationStepRepository["EscalationStep"]):
 
 class EscalationQuerySet(RepositoryQuerySet["Escalation"]):
     """Reads that chain."""
+
+    def waiting_of_outer_alert(self) -> Self:
+        """Keep what waits for the alert of an outer query while nobody has answered (`Alert.waiting_escalation`)."""
+        return self.filter(alert_id=OuterRef("pk"), due_at__isnull=False, alert__status__in=UNACKNOWLEDGED)
 
 
 _EscalationRepository = ClaimableRepository.from_queryset(EscalationQuerySet)

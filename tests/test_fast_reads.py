@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from alerts.models import Alert, Delivery, DeliveryAttempt, Silence
+from alerts.models import Alert, Delivery, DeliveryAttempt, Escalation, Silence
 from cameras.models import Camera, Snapshot, Zone
 from events.models import Analysis, Detection, Event, PromptVersion
 from siteadmin.core.rowplans import RowPlan
@@ -37,7 +37,6 @@ NOT_ROWS = (
 READS = [route for route in routes() if route.method == "get" and not route.path.endswith(NOT_ROWS)]
 READS = [route for route in READS if issubclass(route.view, BaseViewSet) and route.basename != "export"]
 NEED_PYTHON = {
-    "alerts": "escalation is told in words",
     "unassigned-uploads": "the recorder's channel is read from the path",
     "alert-rules": "channels and schedules are put together",
     "channels": "settings are masked",
@@ -315,6 +314,12 @@ def event_with_analysis() -> tuple[Any, str]:
     return event, f"/api/events/{event.pk}"
 
 
+def alert_with_escalation() -> tuple[Any, str]:
+    alert = AlertFactory()
+    Escalation.objects.save(Escalation(alert=alert, position=2, due_at=alert.created_at, reason="in a window"))
+    return alert, f"/api/alerts/{alert.pk}"
+
+
 def delivery_with_attempts() -> tuple[Any, str]:
     delivery = DeliveryFactory()
     for number in (2, 1):
@@ -346,7 +351,7 @@ MADE: dict[str, tuple[Callable[[], tuple[Any, str]], list[type[models.Model]]]] 
     "event": (event_with_analysis, [Event, Analysis]),
     "detection": (simple(DetectionFactory, "detections"), [Detection]),
     "snapshot": (simple(SnapshotFactory, "snapshots"), [Snapshot]),
-    "alert": (simple(AlertFactory, "alerts"), [Alert]),
+    "alert": (alert_with_escalation, [Alert, Escalation]),
     "delivery": (delivery_with_attempts, [Delivery, DeliveryAttempt]),
     "camera": (simple(CameraFactory, "cameras"), [Camera]),
     "zone": (zone, [Zone]),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Subquery
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -11,10 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.choices import LONGEST_SNOOZE_MINUTES, AlertStatus, Severity
-from alerts.models import Alert, RuleDecision
+from alerts.models import Alert, Escalation, RuleDecision
 from alerts.services.lifecycle import ActOutcome, acknowledge_alert, act_on_alerts, dismiss_alert, snooze_alert
 from siteadmin.core.exceptions import AlertNotFoundError
 from siteadmin.core.filters import InstantFilter, MultiIdFilter, MultiValueFilter, StrictFilterSet
+from siteadmin.core.json_sql import InstantText, JsonObject
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
@@ -31,6 +32,11 @@ class WaitingEscalationSerializer(StrictSerializer):
     step = serializers.IntegerField(source="position")
     due_at = serializers.DateTimeField()
     reason = serializers.CharField(help_text="Why it waits for longer than the step says.")
+
+    def as_column(self, column: F) -> Subquery:
+        """Have the database give the same."""
+        shown = JsonObject(step=F("position"), due_at=InstantText(F("due_at")), reason=F("reason"))
+        return Subquery(Escalation.objects.all().waiting_of_outer_alert().order_by().values_list(shown))
 
 
 class AlertSerializer(StrictModelSerializer[Alert]):

@@ -6,9 +6,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from alerts.choices import LONGEST_DEDUP_KEY, AlertStatus, RuleTrigger, Severity
+from alerts.choices import LONGEST_DEDUP_KEY, UNACKNOWLEDGED, AlertStatus, RuleTrigger, Severity
 from alerts.models.rules import AlertRule
-from alerts.rule_repositories import UNACKNOWLEDGED, AlertRepository, CooldownRepository
+from alerts.rule_repositories import AlertRepository, CooldownRepository
 from cameras.models import Camera
 from events.models import Event
 from siteadmin.core.versions import Versioned

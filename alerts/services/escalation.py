@@ -14,10 +14,9 @@ from datetime import timedelta
 import structlog
 from django.db import DatabaseError, transaction
 
-from alerts.choices import ESCALATE_LEASE, ESCALATE_MAX_ATTEMPTS, ESCALATE_RETRY_BASE, Severity
+from alerts.choices import ESCALATE_LEASE, ESCALATE_MAX_ATTEMPTS, ESCALATE_RETRY_BASE, UNACKNOWLEDGED, Severity
 from alerts.models import Alert, AlertRule, Delivery, Escalation, EscalationStep, Mode
 from alerts.results import EscalationResult
-from alerts.rule_repositories import UNACKNOWLEDGED
 from alerts.rules import DetectionFacts, EventFacts, judge
 from alerts.services.facts import facts_of_detections
 from alerts.services.outbox import write_deliveries

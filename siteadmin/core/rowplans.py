@@ -208,19 +208,19 @@ def _members(serializer: "serializers.Serializer[Any]", place: _Place) -> dict[s
 
 
 def _expression(field: Any, place: _Place) -> Any:
+    path = list(field.source_attrs)
+    if isinstance(field, ComputedField):
+        return _follow(place, path, lambda at, name: field.as_column(F(name)))
     if isinstance(field, serializers.ListSerializer):
         return _list(field, place)
     if isinstance(field, serializers.Serializer):
         if field.source == "*":
             return JsonObject(**_members(field, place.inside(place.model)))
-        return _follow(place, field.source_attrs, lambda at, name: _object(field, at, name))
-    path = list(field.source_attrs)
+        return _follow(place, path, lambda at, name: _object(field, at, name))
     if isinstance(field, relations.SlugRelatedField):
         return _follow(place, [*path, str(field.slug_field)], _stored)
     if isinstance(field, relations.PrimaryKeyRelatedField):
         return _follow(place, path, _stored)
-    if isinstance(field, ComputedField):
-        return _follow(place, path, lambda at, name: field.as_column(F(name)))
     if not path or field.default not in (empty, None) or not _shows_what_is_stored(field):
         raise Unplannable
     return _follow(place, path, _stored)
