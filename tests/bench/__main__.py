@@ -11,6 +11,7 @@ from tests.bench.delivery import deliveries_to_loopback
 from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_keys, workers_on_one_key
 from tests.bench.intake import backlog_instant, backlog_opencv, bulk_detections, intake
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
+from tests.bench.reads import reading
 from tests.bench.stream import idle_listeners
 from tests.product import ROOT
 
@@ -20,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "evaluation, one event against 200 rules": one_event_against_200_rules,
     "evaluation, 8 workers on one key": workers_on_one_key,
     "evaluation, 8 workers on 1,000 keys": workers_on_many_keys,
+    "reads, a long history": reading,
     "stream, idle listeners": idle_listeners,
     "delivery, webhooks to loopback": deliveries_to_loopback,
     "intake, instant detector": intake,

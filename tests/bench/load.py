@@ -39,6 +39,8 @@ class Measured:
     p95: float
     largest: float
     bytes_each: float
+    own_ms: float
+    """Processor time that a request costs the load generator itself."""
 
 
 class _Client:
@@ -88,7 +90,8 @@ def run(load: Load) -> Measured:
         client.ask()
     times: list[float] = []
     size = 0
-    start = time.perf_counter() + load.warm_up_seconds
+    started, spent = time.perf_counter(), time.process_time()
+    start = started + load.warm_up_seconds
     end = start + load.seconds
     while (now := time.perf_counter()) < end:
         ready = selector.select(LONGEST_WAIT_SECONDS)
@@ -100,6 +103,7 @@ def run(load: Load) -> Measured:
                     times.append(time.perf_counter() - answered.began)
                     size += answered.missing
                 answered.ask()
+    spent = time.process_time() - spent
     times.sort()
     number = len(times)
     return Measured(
@@ -109,6 +113,7 @@ def run(load: Load) -> Measured:
         p95=times[int(number * 0.95)] * 1000,
         largest=times[-1] * 1000,
         bytes_each=size / number,
+        own_ms=spent / (number / load.seconds * (now - started)) * 1000,
     )
 
 
