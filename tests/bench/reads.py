@@ -70,6 +70,7 @@ def reading() -> Figures:
                 )  # fmt: skip
                 asked = bare(product, question, clients=clients)
                 figures |= told(f"{name}, {clients}", ours, run_apart(other), asked)
+                print(f"  {name}, {clients}: {ours.per_second:,.0f} a second, p95 {ours.p95:.1f} ms", flush=True)
     return figures
 
 
