@@ -189,7 +189,9 @@ class SilenceForm(VersionedForm[Silence]):
         self.fields["starts_at"].required = False
         self.fields["starts_at"].help_text = "Empty: now."
         stored = {name: getattr(self.instance, name) for name in MATCHERS}
-        self.initial = {**stored, "object_types": ", ".join(self.instance.object_types), **self.initial}
+        stored["object_types"] = ", ".join(self.instance.object_types)
+        # Over what the form reads off the model's fields, under what the address fills in.
+        self.initial |= stored | (kwargs.get("initial") or {})
 
     def clean_object_types(self) -> list[str]:
         """Give the types, each once."""

@@ -75,7 +75,7 @@ def test_a_page_sent_back_as_it_is_changes_nothing(operator: Client) -> None:
     rule = AlertRuleFactory(
         camera_ids=[camera.pk, "gone"],
         zone_ids=[77],
-        object_types=["person"],
+        object_types=["person", "car"],
         schedule=NIGHT,
         risk_threshold=5,
         channels=[ChannelFactory()],

@@ -124,6 +124,20 @@ def test_a_rule_is_silenced_for_an_hour() -> None:
     assert lasts_an_hour(silence.ends_at)
 
 
+def test_a_silence_sent_back_as_its_page_shows_it_changes_nothing() -> None:
+    now = timezone.now()
+    silence = Silence.objects.create(object_types=["cat", "dog"], starts_at=now, ends_at=now + HOUR)
+    page, client = f"/admin/alerts/silence/{silence.pk}/change/", browser("operator")
+    shown = client.get(page).context["adminform"].form["object_types"].value()
+    times = {"ends_at_0": f"{silence.ends_at:%Y-%m-%d}", "ends_at_1": f"{silence.ends_at:%H:%M:%S}"}
+
+    answer = client.post(page, {"object_types": shown, **times})
+
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    silence.refresh_from_db()
+    assert silence.object_types == ["cat", "dog"]
+
+
 def test_cameras_are_silenced_for_an_hour_but_deleted_ones() -> None:
     camera, deleted = CameraFactory(), CameraFactory(deleted_at=timezone.now())
     chosen = {"action": "silence_cameras", "_selected_action": [camera.pk, deleted.pk]}
