@@ -27,7 +27,7 @@ from siteadmin.core.exceptions import AlertNotFoundError, ModeNotFoundError, Sec
 from siteadmin.core.models import BreakerState, DeadLetter
 from siteadmin.core.permissions import role_of
 from siteadmin.core.roles import Role
-from siteadmin.demo.service import remove_demo
+from siteadmin.demo.service import demo_goes_on, remove_demo
 
 EVENTS_SHOWN = 8
 ALERTS_SHOWN = 6
@@ -83,13 +83,16 @@ def _mode(access: CameraAccess) -> dict[str, Any]:
 
 
 def _pipeline(access: CameraAccess) -> dict[str, Any]:
+    left = _left_alone()
     return {
         "queues": [
             ("Pictures waiting for detection", Snapshot.objects.waiting_count(), "admin:cameras_snapshot_changelist"),
             ("Events waiting for the rules", Event.objects.waiting_count(), "admin:events_event_changelist"),
             ("Deliveries waiting", Delivery.objects.waiting_count(), "admin:alerts_delivery_changelist"),
         ],
-        "passed_over": _passed_over(),
+        "camera_root": settings.CAMERA_ROOT,
+        "loose": left.pop(heartbeat.LOOSE, 0),
+        "passed_over": sorted(left.items(), key=lambda one: -one[1]),
         "unassigned": UnassignedUpload.objects.waiting().count_up_to(COUNT_LIMIT),
         "failed_snapshots": Snapshot.objects.failed().count_up_to(COUNT_LIMIT),
         "dead_letters": DeadLetter.objects.dead().count_up_to(COUNT_LIMIT),
@@ -99,13 +102,13 @@ def _pipeline(access: CameraAccess) -> dict[str, Any]:
     }
 
 
-def _passed_over() -> list[tuple[str, int]]:
-    """Give the suffixes of the files that the watcher left in the folders, most frequent first; none where unknown."""
+def _left_alone() -> dict[str, int]:
+    """Give how many files the watcher left where they are, by suffix or as `LOOSE`; none where unknown."""
     try:
         life = heartbeat.watcher_life()
     except (RedisError, OSError):
-        return []
-    return sorted(life.left.items(), key=lambda one: -one[1]) if life else []
+        return {}
+    return dict(life.left) if life else {}
 
 
 PANELS = {
@@ -137,6 +140,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "title": "Dashboard",
         "panels_by_name": panels,
         "has_demo": not access.is_limited and bool(Camera.objects.demo_created_after(None)),
+        "demo_goes_on": demo_goes_on(now=timezone.now()),
         **_rights(request),
     }
     for panel in panels.values():

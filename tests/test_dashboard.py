@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from siteadmin.core import heartbeat
-from tests.factories import CameraFactory, UserFactory
+from tests.factories import CameraFactory, SnapshotFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +33,34 @@ def test_files_that_were_passed_over_are_counted_by_kind(admin_client: Client) -
     page = " ".join(admin_client.get("/").content.decode().split())
 
     assert "<b>13</b> .dav, <b>2</b> .idx" in page
+
+
+def test_pictures_in_no_cameras_folder_are_told_of(admin_client: Client) -> None:
+    heartbeat.note_watcher(left={"loose": 3, ".idx": 2})
+
+    page = " ".join(admin_client.get("/").content.decode().split())
+
+    assert "Pictures in no camera's folder" in page
+    assert '<span class="sa-badge sa-high">3</span>' in page
+    assert "<b>2</b> .idx</span>" in page
+
+
+def test_demo_that_is_over_is_said_to_be_over(admin_client: Client) -> None:
+    CameraFactory(demo=True)
+    assert "Two demo cameras send drawn pictures" in admin_client.get("/").content.decode()
+
+    SnapshotFactory()
+
+    page = admin_client.get("/").content.decode()
+    assert "The demo is over" in page
+    assert "Remove the demo" in page
+
+
+def test_address_that_leads_nowhere_gives_a_page_with_a_way_back(client: Client) -> None:
+    answer = client.get("/nowhere")
+
+    assert answer.status_code == 404
+    assert '<a href="/">' in answer.content.decode()
 
 
 def test_somebody_who_is_no_staff_is_sent_to_the_login() -> None:

@@ -29,14 +29,14 @@ def look_at(path: str) -> Found | None:
     return Found(path, Look(status.st_size, status.st_mtime_ns), max(status.st_mtime, status.st_ctime))
 
 
-def walk(folder: str, *, files_here: bool, on_unreadable: Callable[[str, OSError], None]) -> Iterator[Found]:
-    """Give the plain files below a folder, those right in it only with `files_here`; never through a link.
+def walk(folder: str, *, on_unreadable: Callable[[str, OSError], None]) -> Iterator[Found]:
+    """Give the plain files in a folder and below it; never through a link.
 
     Folders with the highest name come first: where they are named by date, the newest. Hidden ones are left out.
     """
-    stack = [(folder, files_here)]
+    stack = [folder]
     while stack:
-        current, wanted = stack.pop()
+        current = stack.pop()
         folders: list[str] = []
         try:
             with os.scandir(current) as entries:
@@ -44,10 +44,10 @@ def walk(folder: str, *, files_here: bool, on_unreadable: Callable[[str, OSError
                     if entry.is_dir(follow_symlinks=False):
                         if not entry.name.startswith("."):
                             folders.append(entry.path)
-                    elif wanted and (found := look_at(entry.path)) is not None:
+                    elif (found := look_at(entry.path)) is not None:
                         yield found
         except FileNotFoundError:
             continue
         except OSError as error:
             on_unreadable(current, error)
-        stack.extend((name, True) for name in sorted(folders))
+        stack.extend(sorted(folders))

@@ -33,7 +33,7 @@ def files_of_tree(path: Path, *, is_camera_folder: bool | None = None) -> Iterat
         yield _tree_file(path, owner)
         return
     single = _is_one_camera(path) if is_camera_folder is None else is_camera_folder
-    for found in walk(str(path), files_here=True, on_unreadable=_refuse):
+    for found in walk(str(path), on_unreadable=_refuse):
         file = Path(found.path)
         top = file.relative_to(path).parts[0]
         owner = path if single or file.parent == path else path / top

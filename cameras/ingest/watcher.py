@@ -27,6 +27,7 @@ from cameras.ingest.scan import Found, look_at, walk
 from cameras.ingest.settled import SettledFiles
 from cameras.ingest.stability import Evidence, Kind, Look, Verdict, WaitingFiles, kind_of
 from cameras.results import CAMERA_IS_DELETED, WAITS_FOR_A_CAMERA, IntakeOutcome, IntakeResult
+from siteadmin.core.heartbeat import LOOSE
 
 logger = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ class Watcher:
         self.counts: Counter[str] = Counter()
         self.walks = 0
         self.left: Counter[str] = Counter()
-        """Files of kinds that are not taken, by suffix, since the start."""
+        """Files of kinds that are not taken, by suffix, since the start; under `LOOSE` those in no camera's folder."""
         self._root = str(root.absolute())
         self._accept = accept
         self._alive, self._next_sign = alive, 0.0
@@ -181,6 +182,9 @@ class Watcher:
         """Look at a file and have it taken in, if it is time; it is as new as its last change, if nothing is said."""
         top = self._top_folder(path)
         kind = kind_of(path)
+        if top is None and found is not None and kind in (Kind.PICTURE, Kind.CLIP) and not self._is_hidden(path):
+            self._leave_loose(found)
+            return
         if top is None or top in self._muted or kind is Kind.UNFINISHED or self._is_hidden(path):
             self._waiting.forget(path)
             return
@@ -212,6 +216,14 @@ class Watcher:
         verdict = self._waiting.note(path, found.look, evidence, now=time.monotonic())
         if verdict is not Verdict.WAIT:
             self._hold(Job(path, found.look, final=verdict is Verdict.TAKE, newness=newness, alone=retry))
+
+    def _leave_loose(self, found: Found) -> None:
+        """Say that a file lies right in the root, where it is no camera's; a walk tells, as others pass through."""
+        mark = hash((found.path, found.look))
+        if not self._settled.meet(mark):
+            self._settle(mark)
+            self.left[LOOSE] += 1
+            self._say_left("", camera_id=None, reason="It lies in no camera's folder")
 
     def _hold(self, job: Job, *, meanwhile: Evidence | None = None) -> None:
         """Let a file wait for its turn; `meanwhile` is what an event said of it since it was looked at."""
@@ -286,9 +298,12 @@ class Watcher:
             self._retries[path] = (time.monotonic() + LONGEST_RETRY, LONGEST_RETRY)
         else:
             self._settle(hash((path, look)))
-        if (top, result.reason) not in self._said:
-            self._said.add((top, result.reason))
-            logger.warning("files_left_alone", folder=top, camera=result.camera_id, reason=result.reason)
+        self._say_left(top, camera_id=result.camera_id, reason=result.reason)
+
+    def _say_left(self, top: str, *, camera_id: str | None, reason: str) -> None:
+        if (top, reason) not in self._said:
+            self._said.add((top, reason))
+            logger.warning("files_left_alone", folder=top, camera=camera_id, reason=reason)
 
     def _postpone(self, jobs: list[Job], error: BaseException) -> None:
         """Keep files that could not be taken for another try; an outage lets all others wait too."""
@@ -334,7 +349,7 @@ class Watcher:
         self._full_walk = self._walk(self._root)
 
     def _walk(self, folder: str) -> Iterator[Found]:
-        return walk(folder, files_here=folder != self._root, on_unreadable=self._unreadable)
+        return walk(folder, on_unreadable=self._unreadable)
 
     def _walk_on(self) -> None:
         """Go on with the walks, new folders first."""

@@ -12,6 +12,8 @@ logger = structlog.get_logger(__name__)
 
 KEY = "heartbeat:beat"
 WATCHER_KEY = "heartbeat:watcher"
+LOOSE = "loose"
+"""Stands for a suffix with files that lie in no camera's folder."""
 WATCHER_SILENT = timedelta(seconds=60)
 """Without a sign for so long the watcher was away; it notes one every few seconds."""
 
@@ -23,7 +25,7 @@ class WatcherLife:
     since: datetime
     seen_at: datetime
     left: dict[str, int]
-    """Files that it left in their folders, as they are of no kind that is taken, by suffix."""
+    """Files that it left in their folders, as they are of no kind that is taken, by suffix; `loose`: in no camera's folder."""
 
 
 def note_beat() -> None:

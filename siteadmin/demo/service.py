@@ -4,6 +4,7 @@ It ends ten minutes after it began or with the first real picture, reaches the i
 (`alerts.services.evaluation`), and goes away whole, by command or by one click.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,14 +62,21 @@ def create_demo(*, inbox: Channel) -> None:
         rule.channels.add(inbox)
 
 
+def demo_goes_on(*, now: datetime) -> bool:
+    """Say whether the demo's cameras still send pictures."""
+    return bool(_senders(now=now))
+
+
+def _senders(*, now: datetime) -> Sequence[Camera]:
+    cameras = Camera.objects.demo_created_after(now - LASTS)
+    return [] if not cameras or Snapshot.objects.has_real() else cameras
+
+
 def draw_due_pictures(*, now: datetime | None = None) -> DemoResult:
     """Drop one picture into the folder of each demo camera that somebody walks past now; nothing once it ended."""
     now = now or timezone.now()
-    cameras = Camera.objects.demo_created_after(now - LASTS)
-    if not cameras or Snapshot.objects.has_real():
-        return DemoResult()
     drawn = []
-    for camera in cameras:
+    for camera in _senders(now=now):
         _, scene, offset = SCENES[camera.pk]
         second = ((now - camera.created_at).total_seconds() - offset) % PERIOD
         if (now - camera.created_at).total_seconds() >= offset and second < VISIT:

@@ -190,6 +190,18 @@ def test_other_files_are_passed_over_but_counted(root: Path) -> None:
     assert watcher.counts["passed_over"] == 3
 
 
+def test_pictures_right_in_the_root_stay_and_are_counted_once(root: Path) -> None:
+    for name in ("a.jpg", "b.mp4", "README", ".hidden.jpg", "c.jpg.part"):
+        drop(root, name, b"x")
+    with watching(root, rescan=0.05) as watcher:
+        drop(root, "gate/a.jpg")
+        wait_for("a.jpg")
+        walks = watcher.walks
+        wait_until(lambda: watcher.walks >= walks + 3)
+    assert watcher.left == {"loose": 2}
+    assert (root / "a.jpg").exists()
+
+
 def test_links_and_hidden_folders_are_left_alone(root: Path, tmp_path: Path) -> None:
     drop(tmp_path, "outside/secret.jpg", seed=9)
     (root / "gate").mkdir()
@@ -334,7 +346,7 @@ def test_walk_goes_round_what_it_may_not_read(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "scandir", refuse)
     refused: list[str] = []
-    found = walk(str(tmp_path), files_here=False, on_unreadable=lambda folder, error: refused.append(folder))
+    found = walk(str(tmp_path), on_unreadable=lambda folder, error: refused.append(folder))
     assert [Path(item.path).name for item in found] == ["2.jpg"]
     assert refused == [str(tmp_path / "a")]
 
@@ -347,7 +359,7 @@ def test_walk_meets_every_file_once(names: list[str], tmp_path_factory: pytest.T
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
-    met = [found.path for found in walk(str(folder), files_here=True, on_unreadable=lambda *_: None)]
+    met = [found.path for found in walk(str(folder), on_unreadable=lambda *_: None)]
     assert sorted(met) == sorted(str(folder / name) for name in names)
 
 
