@@ -64,7 +64,7 @@ class BreakersSerializer(PartSerializer):
 
 
 class WatcherSerializer(PartSerializer):
-    """The folder watcher, and the files that it left alone: of other kinds by suffix, in no camera's folder as `loose`."""
+    """The folder watcher, and the files it left alone: of other kinds by suffix, in no camera's folder as `loose`."""
 
     last_seen_at = serializers.DateTimeField(allow_null=True)
     left_alone = serializers.DictField(child=serializers.IntegerField())

@@ -101,7 +101,7 @@ class AlertRuleForm(VersionedForm[AlertRule]):
             **{field: schedule[name] for name, field in SCHEDULE_FIELDS.items() if name in schedule},
         }
         # Over what the form reads off the model's fields, under what the address fills in.
-        self.initial |= stored | (kwargs.get("initial") or {})
+        self.initial = {**self.initial, **stored, **(kwargs.get("initial") or {})}
 
     def _offer(self, name: str, choices: dict[Any, str], *, kept: list[Any] | None = None) -> None:
         """Let these be chosen, and what the rule has already, whatever became of it."""

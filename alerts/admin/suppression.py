@@ -191,7 +191,7 @@ class SilenceForm(VersionedForm[Silence]):
         stored = {name: getattr(self.instance, name) for name in MATCHERS}
         stored["object_types"] = ", ".join(self.instance.object_types)
         # Over what the form reads off the model's fields, under what the address fills in.
-        self.initial |= stored | (kwargs.get("initial") or {})
+        self.initial = {**self.initial, **stored, **(kwargs.get("initial") or {})}
 
     def clean_object_types(self) -> list[str]:
         """Give the types, each once."""

@@ -25,7 +25,7 @@ class WatcherLife:
     since: datetime
     seen_at: datetime
     left: dict[str, int]
-    """Files that it left in their folders, as they are of no kind that is taken, by suffix; `loose`: in no camera's folder."""
+    """Files that it left where they are: of kinds that are not taken, by suffix; in no camera's folder, as `LOOSE`."""
 
 
 def note_beat() -> None:
