@@ -162,8 +162,7 @@ def running_product(
 
 
 def _environ(var: Path) -> dict[str, str]:
-    # Eight processes that compile every module anew would make a start slow.
-    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT", "PYTHONDONTWRITEBYTECODE"}
+    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT"}
     environ = {name: value for name, value in os.environ.items() if name not in unset}
     environ |= {"SITEADMIN_VAR": str(var), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
     return environ | {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"}
