@@ -17,6 +17,7 @@ from events.services import export_jobs
 from events.services.export_jobs import remove_expired_exports, revive_export, write_export
 from siteadmin.core import media
 from siteadmin.core.models import DeadLetter
+from siteadmin.core.pipeline import Step, queued
 from tests.events.seen import client_with_key
 from tests.factories import CameraFactory, EventFactory
 
@@ -93,10 +94,11 @@ def test_nothing_found_is_a_file_with_its_head_alone(viewer: APIClient) -> None:
 def test_it_is_asked_for_as_a_step_once_it_is_committed(
     viewer: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    with django_capture_on_commit_callbacks() as callbacks:
+    with django_capture_on_commit_callbacks(execute=True):
         ask(viewer)
+        assert queued(Step.EXPORT) == 0
 
-    assert len(callbacks) == 1
+    assert queued(Step.EXPORT) == 1
     assert Export.objects.waiting_count() == 1
 
 

@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -66,6 +67,7 @@ def form_of(request: Received) -> dict[str, bytes]:
     }
 
 
-if __name__ == "__main__":
-    with DetectorServer(port=int(sys.argv[1])):
+if __name__ == "__main__":  # a port, and how many seconds an answer takes
+    seen = replace(ONE_PERSON, delay=float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    with DetectorServer(default=seen, port=int(sys.argv[1])):
         threading.Event().wait()

@@ -1,6 +1,7 @@
-"""The whole product: pictures in any order and by any number of workers, a detector that is killed, FTP over TLS."""
+"""The whole product: pictures in any order and by any number of workers, a dead detector, a backlog, FTP over TLS."""
 
 import contextlib
+import json
 import random
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ import pytest
 
 from tests import footage
 from tests.cameras.ftp import log_in_at
+from tests.cameras.pictures import make_picture
 from tests.fakes.certificates import make_certificate
+from tests.fakes.http_server import HttpServer
 from tests.product import ROOT, Product, free_port, running_product
 from tests.waiting import wait_until
 
 WITHIN = 90.0
 BURST = 60
+BACKLOG = 60
 PACE_SECONDS = 0.1
 
 
@@ -33,9 +38,9 @@ class Detector:
     port: int
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        command = [sys.executable, "-m", "tests.fakes.detector_server", str(self.port)]
+    def start(self, *, delay: float = 0.0) -> None:
+        """Start it and wait until it listens; an answer takes so many seconds."""
+        command = [sys.executable, "-m", "tests.fakes.detector_server", str(self.port), str(delay)]
         self.process = subprocess.Popen(command, cwd=ROOT)
         wait_until(self._is_listening, timeout=WITHIN)
 
@@ -102,6 +107,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "DETECTOR_TIMEOUT_SECONDS": "5",
         "BREAKER_COOL_OFF_SECONDS": "2",
         "BATCH_WINDOW_SECONDS": "300",
+        "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
         "FTP_PORT": str(ftp_port),
         "FTP_BIND": "127.0.0.1",
         "FTP_MIN_FREE_BYTES": "0",
@@ -215,6 +221,33 @@ def test_detector_killed_under_load_costs_no_picture_and_its_breaker_is_seen_ope
     assert site.status()["queues"]["dead_letters"] == 0
     query = "SELECT count(*), count(DISTINCT snapshot_id) FROM events_detection WHERE camera_id = 'load'"
     assert site.product.rows(query) == [(BURST, BURST)]
+
+
+def test_a_live_picture_does_not_wait_for_a_backlog_which_is_worked_off_all_the_same(site: Site) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with HttpServer() as receiver:
+        channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
+        _, made = site.product.request("POST", "/api/channels", key=site.key, body=channel)
+        rule = {"name": "all", "cooldown_seconds": 0, "channel_ids": [made["id"]]}
+        site.product.request("POST", "/api/alert-rules", key=site.key, body=rule)
+        for camera in ("shed", "door"):
+            site.add_camera(camera)
+        site.detector.kill()
+        site.detector.start(delay=0.25)
+
+        for number in range(BACKLOG):
+            at = f"{yesterday + timedelta(seconds=number):%Y%m%d-%H%M%S}"
+            site.drop("shed", f"MDAlarm_{at}.jpg", make_picture(number))
+        wait_until(lambda: site.count("shed") >= 5, timeout=WITHIN, what="the backlog's first")
+        site.drop("door", "picture.jpg", make_picture(4711))
+
+        (told,) = receiver.wait_for(1, timeout=30)
+        assert json.loads(told.body)["data"]["camera"]["id"] == "door"
+        wait_until(lambda: site.count("shed") == BACKLOG, timeout=WITHIN, what="the backlog")
+        query = """SELECT count(*) FROM events_detection WHERE camera_id = 'shed'
+                   AND id < (SELECT id FROM events_detection WHERE camera_id = 'door')"""
+        assert site.product.rows(query)[0][0] < BACKLOG / 2, "most of the backlog was looked at before it"
+        assert len(receiver.requests) == 1, "what comes late is told to nobody"
 
 
 def test_picture_sent_by_ftp_over_tls_becomes_an_event(site: Site) -> None:
