@@ -228,10 +228,11 @@ def test_a_live_picture_does_not_wait_for_a_backlog_which_is_worked_off_all_the_
     with HttpServer() as receiver:
         channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
         _, made = site.product.request("POST", "/api/channels", key=site.key, body=channel)
-        rule = {"name": "all", "cooldown_seconds": 0, "channel_ids": [made["id"]]}
-        site.product.request("POST", "/api/alert-rules", key=site.key, body=rule)
         for camera in ("shed", "door"):
             site.add_camera(camera)
+        rule = {"name": "both", "camera_ids": ["shed", "door"], "cooldown_seconds": 0, "channel_ids": [made["id"]]}
+        status, body = site.product.request("POST", "/api/alert-rules", key=site.key, body=rule)
+        assert status == 201, body
         site.detector.kill()
         site.detector.start(delay=0.25)
 
