@@ -12,6 +12,7 @@ from tests.bench.evaluation import one_event_against_200_rules, workers_on_many_
 from tests.bench.intake import backlog_instant, backlog_opencv, bulk_detections, intake
 from tests.bench.latency import built_in_detector, picture_to_webhook_instant, picture_to_webhook_opencv
 from tests.bench.reads import reading
+from tests.bench.storm import ten_thousand_events_in_a_minute
 from tests.bench.stream import idle_listeners
 from tests.product import ROOT
 
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "backlog at the start, instant detector": backlog_instant,
     "backlog at the start, built-in detector": backlog_opencv,
     "grouping, 100,000 bulk detections": bulk_detections,
+    "storm, 10,000 events in a minute": ten_thousand_events_in_a_minute,
     "picture to webhook, instant detector": picture_to_webhook_instant,
     "picture to webhook, built-in detector": picture_to_webhook_opencv,
 }
