@@ -238,9 +238,9 @@ def test_a_live_picture_does_not_wait_for_a_backlog_which_is_worked_off_all_the_
 
         for number in range(BACKLOG):
             at = f"{yesterday + timedelta(seconds=number):%Y%m%d-%H%M%S}"
-            site.drop("shed", f"MDAlarm_{at}.jpg", make_picture(number))
+            site.drop("shed", f"MDAlarm_{at}.jpg", make_picture(number, size=(320, 320)))
         wait_until(lambda: site.count("shed") >= 5, timeout=WITHIN, what="the backlog's first")
-        site.drop("door", "picture.jpg", make_picture(4711))
+        site.drop("door", "picture.jpg", make_picture(4711, size=(320, 320)))
 
         (told,) = receiver.wait_for(1, timeout=30)
         assert json.loads(told.body)["data"]["camera"]["id"] == "door"
