@@ -1,8 +1,9 @@
 """Bodies of requests: JSON within limits that DRF's own parser does not have."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping
-from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
@@ -10,9 +11,15 @@ from rest_framework.parsers import JSONParser
 
 from siteadmin.core.exceptions import PayloadTooLargeError
 
+LONGEST_NAME_SHOWN = 100
+"""Signs of a member's name that an error repeats."""
+
 
 class LimitedJSONParser(JSONParser):
-    """JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, nested within reason, whose texts PostgreSQL can store."""
+    """JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, nested within reason, whose texts PostgreSQL can store.
+
+    An object that names a member twice is refused: what reads it next could take the other value.
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -23,11 +30,30 @@ class LimitedJSONParser(JSONParser):
         if limit is not None and len(content) > limit:
             raise PayloadTooLargeError(f"A JSON body has at most {limit} bytes", details={"limit": limit})
         try:
-            data = super().parse(BytesIO(content), media_type, dict(parser_context or {}))
+            data = json.loads(content.decode(), object_pairs_hook=_members, parse_constant=_refuse_constant)
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        except UnicodeDecodeError as error:
+            raise ParseError("JSON parse error - the body is not UTF-8") from error
+        except json.JSONDecodeError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
+        except ValueError as error:  # Python's own limit of a number's digits
+            raise ParseError("JSON parse error - a number has too many digits") from error
         refuse_unstorable_text(data)
         return data
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        [(twice, _)] = counted.most_common(1)
+        raise ParseError(f"JSON parse error - an object names '{twice[:LONGEST_NAME_SHOWN]}' twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ParseError(f"JSON parse error - {name} is no JSON")
 
 
 def refuse_unstorable_text(data: Any) -> None:

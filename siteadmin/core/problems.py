@@ -162,13 +162,17 @@ def status_problem(status: int, *, detail: str | None = None, headers: Mapping[s
 
 def validation_problem(errors: FieldErrors, *, code: str = "VALIDATION_ERROR") -> Problem:
     """Make a 400 that lists what is wrong with each field."""
+    detail = _summary_of(errors, usual=ours.ValidationError.default_message)
+    return Problem(status=400, code=code, detail=detail, errors=errors)
+
+
+def _summary_of(errors: FieldErrors, *, usual: str) -> str:
+    """Say in one line what is wrong: the one error, or the usual words and the names of the fields."""
     if len(errors) == 1:
         only = errors[0]
-        detail = f"{only['field']}: {only['detail']}" if only["field"] else only["detail"]
-    else:
-        names = ", ".join(dict.fromkeys(error["field"] for error in errors if error["field"]))
-        detail = f"The request is not valid: {names}" if names else ours.ValidationError.default_message
-    return Problem(status=400, code=code, detail=detail, errors=errors)
+        return f"{only['field']}: {only['detail']}" if only["field"] else only["detail"]
+    names = ", ".join(dict.fromkeys(error["field"] for error in errors if error["field"]))
+    return f"{usual}: {names}" if names else usual
 
 
 def flatten(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
@@ -199,10 +203,13 @@ def _leaf(error: django_exceptions.ValidationError) -> rest.ErrorDetail:
 
 def _own_problem(error: ours.SecurityIntelligenceError) -> Problem:
     errors = error.errors if isinstance(error, ours.ValidationError) else None
+    detail = error.message
+    if errors and detail == error.default_message:  # nobody found words for the whole
+        detail = _summary_of(errors, usual=detail)
     return Problem(
         status=error.status_code,
         code=error.error_code,
-        detail=error.message,
+        detail=detail,
         details=error.details,
         errors=errors or None,
         headers=_headers(error.status_code, {}, retry_after=getattr(error, "retry_after", None)),

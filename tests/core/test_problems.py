@@ -120,6 +120,22 @@ def test_validation_errors_name_each_place_in_nested_input(client: APIClient) ->
     assert places == {("task", "blank"), ("points.1.x", "max_value"), ("points.1.z", "unknown_field")}
 
 
+@pytest.mark.parametrize(
+    ("errors", "detail"),
+    [
+        ([("zone_ids.0", "There is no zone 5")], "zone_ids.0: There is no zone 5"),
+        ([("zone_ids.0", "No"), ("name", "No")], "The request is not valid: zone_ids.0, name"),
+    ],
+)
+def test_what_is_wrong_stands_in_one_line_where_the_service_has_no_words_for_the_whole(
+    client: APIClient, errors: list[tuple[str, str]], detail: str
+) -> None:
+    named = [{"field": field, "code": "invalid", "detail": text} for field, text in errors]
+
+    assert raised(client, ours.ValidationError(errors=named)).json()["detail"] == detail
+    assert raised(client, ours.ValidationError("Words", errors=named)).json()["detail"] == "Words"
+
+
 def test_an_error_of_the_whole_body_has_an_empty_field(client: APIClient) -> None:
     response = client.post("/api/letters", [1], format="json")
 
@@ -228,13 +244,23 @@ def test_an_unknown_type_of_body_is_a_415_problem(client: APIClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a": "\\u0000"}', b'{"\\ud800": 1}', b"1" * 5000]
+    "body",
+    [
+        *(b"{", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a": "\\u0000"}', b'{"\\ud800": 1}', b"1" * 5000),
+        *(b'{"a": 1, "a": 2}', b'{"b": [{"a": 1, "\\u0061": 1}]}'),
+    ],
 )
 def test_unusable_json_is_a_400_problem(client: APIClient, body: bytes) -> None:
     response = client.post("/api/raising", body, content_type="application/json")
 
     assert response.status_code == 400
     assert response.json()["code"] == "MALFORMED_REQUEST"
+
+
+def test_a_member_that_is_named_twice_is_refused_by_its_name(client: APIClient) -> None:
+    response = client.post("/api/raising", b'{"a": 1, "notes": 1, "notes": 2}', content_type="application/json")
+
+    assert response.json()["detail"] == "JSON parse error - an object names 'notes' twice"
 
 
 def test_json_over_the_limit_is_a_413_problem(client: APIClient, settings: Any) -> None:
