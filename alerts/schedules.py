@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.choices import DAYS
+from siteadmin.core.timezones import find_zone
 
 DAY_MINUTES = 24 * 60
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
@@ -98,10 +99,7 @@ def _minutes(value: Any, *, allow_midnight: bool = False) -> int | None:
 
 
 def _zone(value: Any) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(value) if isinstance(value, str) and value else None
-    except (ValueError, OSError, KeyError):  # KeyError: ZoneInfoNotFoundError; OSError: a folder of zones
-        return None
+    return find_zone(value) if isinstance(value, str) else None
 
 
 def _show(minutes: int) -> str:

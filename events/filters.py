@@ -22,20 +22,17 @@ from siteadmin.core.filters import (
     StrictFilterSet,
     TextFilter,
 )
+from siteadmin.core.timezones import find_zone
 
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 
 
 def parse_zone(name: str) -> ZoneInfo:
-    """Read the name of a time zone; raises ValidationError where there is none, also for paths and odd texts."""
-    try:
-        # `localtime` would be the server's own, of which neither the database nor anybody outside knows.
-        if name.lower() in ("localtime", "posixrules", "factory"):
-            raise ValueError
-        return ZoneInfo(name)
-    # Unknown names are KeyErrors; folders, paths and odd texts are the others.
-    except (KeyError, ValueError, OSError) as error:
-        raise ValidationError(f"'{name}' is not a time zone, such as Europe/Berlin.", code="invalid") from error
+    """Read the name of a time zone; raises ValidationError where there is none."""
+    zone = find_zone(name)
+    if zone is None:
+        raise ValidationError(f"'{name}' is not a time zone, such as Europe/Berlin.", code="invalid")
+    return zone
 
 
 class ZoneField(forms.CharField):

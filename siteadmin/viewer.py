@@ -1,11 +1,12 @@
 """The viewer's time zone: the browser says it in a cookie, and pages show times in it."""
 
-import zoneinfo
 from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+
+from siteadmin.core.timezones import find_zone
 
 COOKIE = "timezone"
 """Set by static/siteadmin/times.js from `Intl.DateTimeFormat`; an IANA name."""
@@ -19,9 +20,5 @@ class ViewerZoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Activate the zone for this one request."""
-        try:
-            zone = zoneinfo.ZoneInfo(request.COOKIES[COOKIE]) if COOKIE in request.COOKIES else None
-        except (ValueError, OSError, KeyError):  # no name at all, or an unknown one (which is a KeyError)
-            zone = None
-        with timezone.override(zone):
+        with timezone.override(find_zone(request.COOKIES.get(COOKIE, ""))):
             return self.get_response(request)

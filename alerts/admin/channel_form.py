@@ -1,7 +1,6 @@
 """The form of a channel: the settings of each kind as fields."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.urls import reverse
@@ -21,6 +20,7 @@ from alerts.choices import DEFAULT_PERIOD_SECONDS, ChannelKind
 from alerts.models import Channel
 from alerts.services.channels import shown_config
 from siteadmin.core.admin import VersionedForm
+from siteadmin.core.timezones import find_zone
 
 SETTINGS_OF: dict[str, dict[str, str]] = {
     ChannelKind.INBOX: {},
@@ -128,7 +128,7 @@ class ChannelForm(VersionedForm[Channel]):
     def clean_timezone(self) -> str:
         """Refuse a zone that this machine does not know."""
         name: str = self.cleaned_data["timezone"]
-        if name and name not in available_timezones():
+        if name and find_zone(name) is None:
             raise forms.ValidationError("There is no such time zone; take one such as Europe/Berlin.")
         return name
 

@@ -1,7 +1,6 @@
 """Channels over REST; what is secret is taken and not given back."""
 
 from typing import Any, ClassVar
-from zoneinfo import available_timezones
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -27,6 +26,7 @@ from siteadmin.core.filters import FlagFilter, MultiValueFilter, StrictFilterSet
 from siteadmin.core.roles import Role
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.throttling import Scope
+from siteadmin.core.timezones import find_zone
 from siteadmin.core.viewsets import CrudViewSet
 
 
@@ -73,7 +73,7 @@ class ChannelSerializer(StrictModelSerializer[Channel]):
 
     def validate_timezone(self, name: str) -> str:
         """Refuse a zone that this machine does not know."""
-        if name and name not in available_timezones():
+        if name and find_zone(name) is None:
             raise serializers.ValidationError("There is no such time zone; take one such as Europe/Berlin.")
         return name
 
@@ -138,6 +138,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
     filterset_class = ChannelFilter
     not_found = ChannelNotFoundError
     ordering_fields = ("name", "created_at")
+    bodiless_actions = ("rotate_secret", "test")
     outside_actions = ("test",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "test", "rotate_secret"), Role.OPERATOR)
 
@@ -151,6 +152,7 @@ class ChannelViewSet(CrudViewSet[Channel]):
         """Create one; only this answer shows the secret of a webhook."""
         response = super().create(request, *args, **kwargs)
         response.data["secret"] = self._secret or None
+        response["Cache-Control"] = "no-store"
         return response
 
     def perform_create(self, serializer: BaseSerializer[Channel]) -> Channel:
@@ -173,7 +175,8 @@ class ChannelViewSet(CrudViewSet[Channel]):
         channel = self.get_object()
         secret = rotate_secret(channel.pk)
         channel.refresh_from_db()
-        return Response(RotatedSecretSerializer({"secret": secret, "old_secret_until": channel.old_secret_until}).data)
+        shown = RotatedSecretSerializer({"secret": secret, "old_secret_until": channel.old_secret_until}).data
+        return Response(shown, headers={"Cache-Control": "no-store"})
 
     @extend_schema(request=None, responses=DeliveryResultSerializer)
     @action(detail=True, methods=["post"])

@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-import zoneinfo
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
+
+from siteadmin.core.timezones import find_zone
 
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -88,7 +89,10 @@ class Env:
         """Read the name of an IANA time zone."""
 
         def parse(value: str) -> str:
-            return zoneinfo.ZoneInfo(value).key
+            zone = find_zone(value)
+            if zone is None:
+                raise ValueError("not a time zone")
+            return zone.key
 
         return self._read(name, default, parse, takes="an IANA time zone such as Europe/Berlin")
 

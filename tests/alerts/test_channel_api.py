@@ -36,6 +36,7 @@ def test_secret_is_made_and_shown_at_creation_alone(operator: APIClient) -> None
     fetched = operator.get(f"/api/channels/{created.data['id']}")
     assert created.status_code == 201
     assert created.data["secret"].startswith("whsec_")
+    assert created["Cache-Control"] == "no-store"
     assert "secret" not in fetched.data
     assert "whsec_" not in operator.get("/api/channels").content.decode()
 

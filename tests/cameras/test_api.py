@@ -87,6 +87,7 @@ def test_taken_name_id_or_folder_is_a_conflict(operator: APIClient, body: dict[s
         ({"name": "a", "folder_path": "."}, "folder_path"),
         ({"name": "a", "timezone": "Mars/Olympus"}, "timezone"),
         ({"name": "a", "timezone": "../../etc/passwd"}, "timezone"),
+        ({"name": "a", "timezone": "localtime"}, "timezone"),
         ({"name": "a", "offline_after_seconds": 0}, "offline_after_seconds"),
         ({"name": "a", "retention_days": -1}, "retention_days"),
         ({"name": "a", "timer_pictures": "maybe"}, "timer_pictures"),

@@ -87,7 +87,7 @@ def test_without_a_zone_the_sites_counts(viewer: APIClient, settings: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "Europe", "localtime", "CEST7", "ü"]
+    "zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "Europe", "localtime", "right/UTC", "CEST7", "ü"]
 )
 def test_an_unknown_zone_is_refused(viewer: APIClient, zone: str) -> None:
     for path in ("/api/events", "/api/events/summary", "/api/events/export"):
