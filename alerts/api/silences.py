@@ -21,7 +21,7 @@ from siteadmin.core.filters import FlagFilter, MultiIdFilter, MultiValueFilter, 
 from siteadmin.core.names import NameSerializerField
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
+from siteadmin.core.serializers import InstantField, StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.viewsets import CrudViewSet
 
 STATES = (("pending", "to come"), ("active", "in effect"), ("expired", "over"))
@@ -35,7 +35,7 @@ class SilenceSerializer(StrictModelSerializer[Silence]):
     severities = SetField(child=serializers.ChoiceField(choices=Severity.choices), required=False)
     object_types = words()
     zone_ids = ids()
-    starts_at = serializers.DateTimeField(required=False, help_text="Now, where not given.")
+    starts_at = InstantField(required=False, help_text="Now, where not given.")
     comment = NameSerializerField(required=False, allow_blank=True, max_length=1000)
     version = VersionField()
 

@@ -1,17 +1,13 @@
 """What the API gives and takes of cameras, zones and snapshots."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError as DjangoValidationError
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cameras.models import Camera, DetectionLimit, Mask, Snapshot, UnassignedUpload, Zone
 from cameras.services import channel_of
-from siteadmin.core.filters import parse_instant
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
+from siteadmin.core.serializers import InstantField, StrictModelSerializer, StrictSerializer, VersionField
 
 
 @extend_schema_field(
@@ -208,25 +204,9 @@ class AssignSerializer(StrictSerializer):
         return attrs
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
-class AwareTimeField(serializers.Field[datetime, str, str, Any]):
-    """An RFC 3339 time with its offset."""
-
-    def to_internal_value(self, data: Any) -> datetime:
-        """Give the aware time; raises ValidationError."""
-        try:
-            return parse_instant(str(data))
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.messages[0], code=error.code or "invalid") from error
-
-    def to_representation(self, value: datetime) -> str:
-        """Give the time as text."""
-        return value.isoformat()
-
-
 class UploadSerializer(StrictSerializer):
     """One picture; `captured_at` is the time that the client states for it."""
 
     # An empty file is taken and kept as what failed, like any other that does not decode.
     file = serializers.FileField(allow_empty_file=True)
-    captured_at = AwareTimeField(required=False)
+    captured_at = InstantField(required=False)

@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from django.core.exceptions import ValidationError as DjangoValidationError
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field, inline_serializer
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from events.choices import RiskLevel
 from events.models import Analysis, Detection, Event
 from events.services.bulk import ExternalDetection
-from siteadmin.core.filters import LARGEST_ID, parse_instant
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField, WhoField
+from siteadmin.core.filters import LARGEST_ID
+from siteadmin.core.serializers import InstantField, StrictModelSerializer, StrictSerializer, VersionField, WhoField
 
 MOST_AT_ONCE = 1000
 """Items of one bulk request."""
@@ -159,22 +157,6 @@ class BulkReviewSerializer(IdsSerializer):
         if len(attrs) < 2:
             raise serializers.ValidationError("Give at least one of: reviewed, kept, notes.", code="required")
         return attrs
-
-
-@extend_schema_field(OpenApiTypes.DATETIME)
-class InstantField(serializers.Field[Any, Any, Any, Any]):
-    """An RFC 3339 time with its offset."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Give an aware time."""
-        try:
-            return parse_instant(data if isinstance(data, str) else "")
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.messages, code=error.code) from error
-
-    def to_representation(self, value: Any) -> Any:
-        """Give the time as it is written."""
-        return value
 
 
 class ExternalDetectionSerializer(StrictSerializer):

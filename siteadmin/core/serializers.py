@@ -1,13 +1,17 @@
 """Bodies in and out: unknown fields are refused by name, and readers may pick the fields they want."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import models
 from django.db.models import F, Model, Value
 from django.db.models.functions import NullIf
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from siteadmin.core.filters import parse_instant
 from siteadmin.core.names import NameField, NameSerializerField
 
 M = TypeVar("M", bound=Model)
@@ -57,6 +61,22 @@ class WhoField(serializers.CharField):
         return NullIf(column, Value(""))
 
 
+class InstantField(serializers.DateTimeField):
+    """An RFC 3339 time with its offset: a time without one would mean another instant to each reader."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        # A browser's own field for times knows no offset.
+        style = {"input_type": "text", "placeholder": "2026-03-14T21:58:00Z"}
+        super().__init__(**{"style": style, **kwargs})
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Give the aware time in UTC."""
+        try:
+            return parse_instant(value if isinstance(value, str) else "")
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(error.messages, code=error.code) from error
+
+
 class VersionField(serializers.IntegerField):
     """The version of a row that people edit; sent with a change, the one that it was made on."""
 
@@ -75,4 +95,5 @@ class StrictModelSerializer(_StrictFields, serializers.ModelSerializer[M]):
     serializer_field_mapping: ClassVar = {
         **serializers.ModelSerializer.serializer_field_mapping,
         NameField: NameSerializerField,
+        models.DateTimeField: InstantField,
     }

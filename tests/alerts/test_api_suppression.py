@@ -101,6 +101,8 @@ def test_a_silence_is_made_read_changed_and_deleted(operator: APIClient) -> None
         ({}, "ends_at"),
         ({"ends_at": "2020-01-01T00:00:00Z", "severities": ["low"]}, "ends_at"),
         ({"ends_at": "soon", "severities": ["low"]}, "ends_at"),
+        ({"ends_at": "2999-01-01T00:00:00", "severities": ["low"]}, "ends_at"),
+        ({"starts_at": "2026-01-01", "severities": ["low"]}, "starts_at"),
         ({"severities": ["awful"]}, "severities.0"),
         ({"cameras": ["x"]}, "cameras"),
     ],
