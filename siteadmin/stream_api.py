@@ -145,7 +145,9 @@ def _last_event_id(request: Request) -> Position | None:
     try:
         return Position.parse(text)
     except ValueError as error:
-        raise InvalidInputError("The 'Last-Event-ID' header takes the id of a message of this stream") from error
+        message = "The 'Last-Event-ID' header takes the id of a message of this stream"
+        errors = [{"field": "Last-Event-ID", "code": "invalid", "detail": message}]
+        raise InvalidInputError(message, errors=errors) from error
 
 
 def _may_still_listen(request: Request, *, camera_ids: frozenset[str] | None) -> bool:

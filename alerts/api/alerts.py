@@ -178,6 +178,7 @@ class AlertViewSet(ReadViewSet[Alert], ChangeMixin[Alert]):
     camera_lookup = "camera_id"
     ordering_fields = ("created_at",)
     query_parameters: ClassVar = {"duplicates": ListPagination.parameters}
+    picking_actions = ("list", "retrieve", "duplicates")
     required_roles: ClassVar = {
         "acknowledge": Role.REVIEWER,
         "dismiss": Role.REVIEWER,

@@ -70,6 +70,7 @@ class ModeViewSet(CrudViewSet[Mode]):
     not_found = ModeNotFoundError
     ordering_fields = ("name",)
     may_find_nothing = ("active",)
+    bodiless_actions = ("activate",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "metadata", "activate", "active"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[Mode]:

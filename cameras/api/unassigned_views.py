@@ -31,6 +31,7 @@ class UnassignedUploadViewSet(ReadViewSet[UnassignedUpload]):
     filterset_class = UnassignedUploadFilter
     not_found = UnassignedUploadNotFoundError
     ordering_fields = ("received_at",)
+    bodiless_actions = ("discard",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "image", "assign", "discard"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[UnassignedUpload]:

@@ -60,6 +60,7 @@ class CameraViewSet(CrudViewSet[Camera]):
     text_lookup = True
     camera_lookup = "id"
     ordering_fields = ("name", "created_at")
+    bodiless_actions = ("restore", "ftp_password")
     required_roles: ClassVar = {"restore": Role.OPERATOR, "snapshot": Role.VIEWER, "ftp_password": Role.OPERATOR}
 
     def get_rows(self) -> QuerySet[Camera]:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from events.choices import WorkState
 from events.models import Export
 from events.services.export_jobs import read_export
-from siteadmin.core.exceptions import MediaNotFoundError
+from siteadmin.core.exceptions import ExportNotFoundError, MediaNotFoundError
 from siteadmin.core.exporting import EXPORT_RESPONSES, ExportFormat, answer_file
 from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.roles import Role
@@ -61,6 +61,7 @@ class ExportViewSet(ReadViewSet[Export]):
 
     queryset = Export.objects.all()
     serializer_class = ExportSerializer
+    not_found = ExportNotFoundError
     required_roles: ClassVar = {"file": Role.VIEWER}
 
     def get_queryset(self) -> QuerySet[Export]:

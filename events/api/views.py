@@ -75,7 +75,9 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
         "image": {"annotated", "width"},
         "detections": ListPagination.parameters,
     }
+    picking_actions = ("list", "retrieve", "detections")
     filtered_actions = ("list", "summary", "export", "request_export")
+    bodiless_actions = ("restore", "request_export")
     throttle_scopes: ClassVar = dict.fromkeys(("summary", "export", "request_export"), Scope.SEARCHES)
     required_roles: ClassVar = {
         "partial_update": Role.REVIEWER,

@@ -130,6 +130,7 @@ class DeadLetterViewSet(ReadViewSet[DeadLetter]):
     filterset_class = DeadLetterFilter
     not_found = DeadLetterNotFoundError
     ordering_fields = ("last_failed_at", "first_failed_at")
+    bodiless_actions = ("requeue",)
     required_roles: ClassVar = dict.fromkeys(
         ("list", "retrieve", "metadata", "requeue", "discard", "requeue_many", "discard_many"), Role.OPERATOR
     )

@@ -194,6 +194,13 @@ class DeadLetterNotFoundError(NotFoundError):
     resource = "dead letter"
 
 
+class ExportNotFoundError(NotFoundError):
+    """No export of the caller's has this id, or its time is over."""
+
+    resource = "export"
+    default_error_code = "EXPORT_NOT_FOUND"
+
+
 class AuditEntryNotFoundError(NotFoundError):
     """No audit entry has this id."""
 

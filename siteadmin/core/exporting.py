@@ -2,12 +2,10 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -15,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from siteadmin.core.exceptions import InvalidInputError
+from siteadmin.core.json import to_json
 
 
 class ExportFormat(models.TextChoices):
@@ -65,8 +64,7 @@ def lines_of(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], form:
     """
     if form == ExportFormat.CSV:
         return _csv_of([_cell(row[name]) for name in columns] for row in rows)
-    lines = [json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) for row in rows]
-    return ("\n".join(lines) + "\n").encode()
+    return b"".join(to_json({name: row[name] for name in columns}) + b"\n" for row in rows)
 
 
 def harmless(text: str) -> str:
@@ -82,9 +80,9 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return harmless(",".join(map(str, value)))
     if isinstance(value, dict):
-        return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+        return to_json(value).decode()
     if hasattr(value, "isoformat"):
-        return DjangoJSONEncoder().default(value)
+        return to_json(value).decode().strip('"')
     return harmless(value) if isinstance(value, str) else value
 
 

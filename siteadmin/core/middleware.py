@@ -32,7 +32,7 @@ FORWARDED_HEADERS = (
 )
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 # Headers of a bare error answer that its problem document keeps.
-KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Vary")
+KEPT_HEADERS = ("Allow", "Content-Range", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Vary")
 
 
 class RequestIdMiddleware:

@@ -95,6 +95,10 @@ _OWN: dict[type[exceptions.SecurityIntelligenceError], tuple[str, str]] = {
     exceptions.ChannelNotFoundError: _GONE,
     exceptions.DeliveryNotFoundError: _GONE,
     exceptions.DeadLetterNotFoundError: _GONE,
+    exceptions.ExportNotFoundError: (
+        "It is kept for a day, for whoever asked for it, as long as they may see all its cameras.",
+        "Ask for another one.",
+    ),
     exceptions.AuditEntryNotFoundError: _GONE,
     exceptions.ModeNotFoundError: _GONE,
     exceptions.SilenceNotFoundError: _GONE,

@@ -13,7 +13,6 @@ from siteadmin.core.filters import LARGEST_ID, MultiValueFilter, words_pattern
 from siteadmin.core.idempotency import HEADER
 from siteadmin.core.names import PATTERN
 from siteadmin.core.serializers import StrictSerializer
-from siteadmin.core.viewsets import PICKING_ACTIONS
 
 _TEXT = {"type": "string"}
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -79,7 +78,7 @@ class ApiSchema(AutoSchema):
         action = getattr(self.view, "action", None)
         further: Mapping[str, Any] = getattr(self.view, "query_parameters", {})
         parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
-        if action in PICKING_ACTIONS and hasattr(self.view, "picked_fields"):
+        if action in getattr(self.view, "picking_actions", ()):
             parameters.append(self._fields_parameter())
         if action in READING_ONE:
             parameters.append(IF_NONE_MATCH)

@@ -33,7 +33,6 @@ from siteadmin.core.throttling import Scope
 M = TypeVar("M", bound=Model)
 
 ALWAYS_ALLOWED = frozenset({"format", "csrfmiddlewaretoken"})
-PICKING_ACTIONS = ("list", "retrieve")
 PLAIN_PARAMETERS = {"format"}
 PAGE_NUMBERS = {"page", "per_page"}
 """Pages by number count their rows, each time anew."""
@@ -83,10 +82,14 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     """What is counted as what by action (`throttling.Scope`); the others are reads, searches by words, or writes."""
     may_find_nothing: ClassVar[Collection[str]] = ()
     """Actions without an id in their path that answer 404 where there is none."""
+    picking_actions: ClassVar[Collection[str]] = ("list", "retrieve")
+    """Actions whose reader may pick `fields`."""
     filtered_actions: ClassVar[Collection[str]] = ("list",)
     """Actions that take the filterset's parameters."""
     asking_actions: ClassVar[Collection[str]] = ()
     """POST actions that write nothing, so that each repetition may be answered anew."""
+    bodiless_actions: ClassVar[Collection[str]] = ()
+    """POST actions that take no body."""
     outside_actions: ClassVar[Collection[str]] = ()
     """POST actions that reach beyond the database, and so never run inside one transaction."""
 
@@ -99,6 +102,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Check who asks, then what they ask for."""
         super().initial(request, *args, **kwargs)
         self.check_query_parameters(request)
+        if self.action in self.bodiless_actions and request.data is not None:
+            StrictSerializer(data=request.data).is_valid(raise_exception=True)  # refuses every field by its name
         if request.method == "POST" and self.action is not None and self.action not in self.asking_actions:
             self.act_once(self.action)
 
@@ -193,7 +198,7 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Give the names of all parameters that the present action takes."""
         action = self.action or ""
         known = set(self.query_parameters.get(action, ()))
-        if action in PICKING_ACTIONS:
+        if action in self.picking_actions:
             known.add("fields")
         if action == "list":
             known.update(ListPagination.parameters)
@@ -280,7 +285,7 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
 
     def picked_fields(self) -> list[str] | None:
         """Give the names in `fields`, or None where all are wanted."""
-        if self.action not in PICKING_ACTIONS or getattr(self, "swagger_fake_view", False):
+        if self.action not in self.picking_actions or getattr(self, "swagger_fake_view", False):
             return None
         texts = self.request.query_params.getlist("fields")
         return [name.strip() for text in texts for name in text.split(",") if name.strip()] or None

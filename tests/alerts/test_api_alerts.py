@@ -112,6 +112,8 @@ class TestRead:
 
         assert [one["event"] for one in answer.json()["results"]] == [event.pk, event.pk]
         assert answer.json()["results"][0]["rule_name"] == alert.rule.name
+        picked = client_as("viewer").get(f"/api/alerts/{alert.pk}/duplicates?limit=1&fields=event,reason").json()
+        assert picked["results"] == [{"event": event.pk, "reason": "Why"}]
 
 
 class TestAct:

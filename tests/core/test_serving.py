@@ -76,6 +76,14 @@ def test_a_body_over_every_limit_is_a_413_problem(
     assert (answer.status, json.loads(answer.read())["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
+def test_the_probes_take_no_other_method(connect: Connect, port: int) -> None:
+    connection = connect(port)
+    connection.request("POST", "/health/ready", b"", {})
+    answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
 def test_slow_clients_hold_up_nobody(connect: Connect, port: int, key: str) -> None:
     slow = []
     for _ in range(core_serving.THREADS * 2):

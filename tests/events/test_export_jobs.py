@@ -159,7 +159,7 @@ def test_an_export_is_its_owners_alone(viewer: APIClient) -> None:
     run(asked["id"])
     other = client_with_key("admin")
 
-    assert other.get(f"/api/exports/{asked['id']}").status_code == 404
+    assert other.get(f"/api/exports/{asked['id']}").json()["code"] == "EXPORT_NOT_FOUND"
     assert other.get(f"/api/exports/{asked['id']}/file").status_code == 404
     assert other.get("/api/exports").json()["results"] == []
     assert [one["id"] for one in viewer.get("/api/exports").json()["results"]] == [asked["id"]]

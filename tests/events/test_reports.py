@@ -235,6 +235,17 @@ def test_json_lines_are_one_object_each(viewer: APIClient, monkeypatch: pytest.M
     assert [line["id"] for line in lines] == [event.pk for event in reversed(events)]
     assert lines[0]["object_types"] == ["person"]
     assert lines[0]["notes"] == "a\nb"
+    assert list(lines[0]) == list(exporting.COLUMNS)
+
+
+def test_times_are_as_the_list_gives_them_to_the_microsecond(viewer: APIClient) -> None:
+    EventFactory(started_at=NOON + timedelta(microseconds=123_456))
+    [listed] = viewer.get("/api/events", {"fields": "started_at,ended_at"}).json()["results"]
+
+    [row], [line] = rows_of(exported(viewer, format="csv")), exported(viewer, format="jsonl").splitlines()
+
+    assert listed["started_at"] == "2026-03-14T12:00:00.123456Z"
+    assert {name: row[name] for name in listed} == {name: json.loads(line)[name] for name in listed} == listed
 
 
 def test_an_export_is_a_file(viewer: APIClient) -> None:
