@@ -20,7 +20,7 @@ from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
-from siteadmin.core.viewsets import refuse_unknown_parameters
+from siteadmin.core.unknown import refuse_unknown_parameters
 from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 

@@ -29,35 +29,16 @@ from siteadmin.core.roles import Role
 from siteadmin.core.rowplans import PlannedRows, RowPlan, plan_for
 from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer
 from siteadmin.core.throttling import Scope
+from siteadmin.core.unknown import refuse_body, refuse_unknown_parameters
 
 M = TypeVar("M", bound=Model)
 
-ALWAYS_ALLOWED = frozenset({"format", "csrfmiddlewaretoken"})
 PLAIN_PARAMETERS = {"format"}
 PAGE_NUMBERS = {"page", "per_page"}
 """Pages by number count their rows, each time anew."""
 _plans: dict[tuple[type, str | None, type], RowPlan | None] = {}
 _statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
 _rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
-
-
-def refuse_unknown_parameters(request: Request, *, known: Collection[str]) -> None:
-    """Refuse parameters that nothing would act on, each by its name; empty ones do no harm."""
-    unknown = sorted(
-        name
-        for name, values in request.query_params.lists()
-        if name not in known and name not in ALWAYS_ALLOWED and any(values)
-    )
-    if unknown:
-        allowed = ", ".join(sorted(known)) or "none"
-        message = f"Unknown query parameter: {', '.join(unknown)}; allowed are: {allowed}"
-        raise InvalidInputError(
-            message,
-            errors=[
-                {"field": name, "code": "unknown_parameter", "detail": f"Unknown; allowed are: {allowed}"}
-                for name in unknown
-            ],
-        )
 
 
 class BaseViewSet(GenericViewSet[M], Generic[M]):
@@ -102,8 +83,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Check who asks, then what they ask for."""
         super().initial(request, *args, **kwargs)
         self.check_query_parameters(request)
-        if self.action in self.bodiless_actions and request.data is not None:
-            StrictSerializer(data=request.data).is_valid(raise_exception=True)  # refuses every field by its name
+        if self.action in self.bodiless_actions:
+            refuse_body(request)
         if request.method == "POST" and self.action is not None and self.action not in self.asking_actions:
             self.act_once(self.action)
 
