@@ -18,6 +18,8 @@ from siteadmin.core.repository import Repository, RepositoryQuerySet
 if TYPE_CHECKING:
     from alerts.models import Delivery, DeliveryAttempt
 
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""How far the time to which a worker held something back may lie from the one that the database noted."""
 SWEPT_A_CHANNEL = 4
 """Rows of one channel that a sweep asks for: each message has more of its channel sent, and a channel that thousands
 wait for keeps no other's retries waiting."""
@@ -55,13 +57,21 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         return len(ids)
 
     def delay_waiting(self, alert_id: int, *, wait: timedelta) -> int:
-        """Let what waits to be sent for an alert wait at least so long; what is being sent just now ends by itself."""
+        """Let what waits to be sent for an alert wait at least so long; what is being sent just now ends by itself.
+
+        What an earlier snooze of it holds back waits for this one's end alone.
+        """
         waiting = self.get_queryset().filter(alert_id=alert_id, state=DeliveryState.PENDING, due_at__isnull=False)
-        ids = list(waiting.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
-        self.hand_on(ids)
+        locked = waiting.order_by("pk").select_for_update(of=("self",), no_key=True)
+        rows: list[Any] = list(locked.values_list("pk", "due_at", "alert__snoozed_until"))
+        self.hand_on([pk for pk, _, _ in rows])
+        held = [pk for pk, due_at, snoozed in rows if snoozed is not None and abs(due_at - snoozed) < CLOCKS_DIFFER]
         until = database_now(plus=wait)
+        later = Q(due_at__lt=until) | Q(pk__in=held)
         return (
-            self.get_queryset().filter(pk__in=ids, due_at__lt=until).update(due_at=until, swept_at=sweep_when_due(wait))
+            self.get_queryset()
+            .filter(later, pk__in=[pk for pk, _, _ in rows])
+            .update(due_at=until, swept_at=sweep_when_due(wait))
         )
 
     def find_due(self, delivery_id: int) -> "tuple[int | None, int | None] | None":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Case, F, OuterRef, Subquery, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
@@ -202,7 +202,7 @@ class AlertRepository(_AlertRepository["Alert"]):
         )
 
     def dismiss(self, alert_id: int, *, by: str, note: str | None, version: int | None) -> bool:
-        """Put the alert aside; False where the alert's state (or version, where given) is not the right one."""
+        """Put the alert aside, its snooze over; False where its state (or version, where given) is not right."""
         return self._change(
             alert_id,
             allowed=NOT_DISMISSED,
@@ -211,6 +211,7 @@ class AlertRepository(_AlertRepository["Alert"]):
             status=AlertStatus.DISMISSED,
             dismissed_by=by,
             dismissed_at=Now(),
+            snoozed_until=Case(When(snoozed_until__gt=Now(), then=Now()), default=F("snoozed_until")),
         )
 
     def snooze(self, alert_id: int, *, minutes: int, by: str, note: str | None, version: int | None) -> bool:

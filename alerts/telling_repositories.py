@@ -9,7 +9,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import OuterRef
 
 from alerts.choices import UNACKNOWLEDGED
-from siteadmin.core.claims import RESWEEP_AFTER, ClaimableRepository, database_now
+from siteadmin.core.claims import RESWEEP_AFTER, ClaimableRepository, database_now, sweep_when_due
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -117,6 +117,17 @@ class EscalationRepository(_EscalationRepository["Escalation"]):
     def get_claimed(self, escalation_id: int, *, token: uuid.UUID) -> "Escalation | None":
         """Give the escalation, locked until the transaction ends, if the claim is still ours."""
         return self.get_queryset().select_for_update(no_key=True).filter(pk=escalation_id, claim_token=token).first()
+
+    def look_again(self, dedup_key: str) -> int:
+        """Make due now what a snooze under this key holds up, since it may end earlier than it did; gives how many.
+
+        What a worker is at just now is left alone: the caller has locked an alert, which that one may wait for.
+        """
+        held = self.get_queryset().filter(alert__dedup_key=dedup_key, due_at__gt=database_now()).exclude(reason="")
+        free = held.order_by("pk").select_for_update(skip_locked=True, of=("self",), no_key=True)
+        ids = list(free.values_list("pk", flat=True))
+        now = {"due_at": database_now(), "swept_at": sweep_when_due(timedelta(0))}
+        return self.get_queryset().filter(pk__in=ids).update(**now) if ids else 0
 
     def revive(self, escalation_id: int) -> bool:
         """Make an escalation that failed for good wait for its step again."""

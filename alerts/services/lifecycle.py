@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from django.db import transaction
 
-from alerts.models import Alert, Delivery
+from alerts.models import Alert, Delivery, Escalation
 from siteadmin.core.audit import recording
 from siteadmin.core.exceptions import (
     AlertNotFoundError,
@@ -37,13 +37,18 @@ def acknowledge_alert(alert_id: int, *, by: Actor, note: str | None = None, vers
 
 
 def dismiss_alert(alert_id: int, *, by: Actor, note: str | None = None, version: int | None = None) -> Alert:
-    """Put an alert aside; what of it still waits to be sent is skipped. Raises as `acknowledge_alert` does."""
+    """Put an alert aside: what of it still waits to be sent is skipped, and its snooze is over.
+
+    Raises as `acknowledge_alert` does.
+    """
     with transaction.atomic():
         # First the deliveries, then the alert, as a worker does that has delivered one: nobody waits in a circle.
         Delivery.objects.skip_waiting(alert_id)
         with recording("dismiss", Alert.objects, [alert_id]):
             done = Alert.objects.dismiss(alert_id, by=by.get_username(), note=note, version=version)
-        return _settle(alert_id, done=done, step="dismissed", version=version)
+        alert = _settle(alert_id, done=done, step="dismissed", version=version)
+        Escalation.objects.look_again(alert.dedup_key)
+        return alert
 
 
 def snooze_alert(
@@ -57,7 +62,9 @@ def snooze_alert(
         Delivery.objects.delay_waiting(alert_id, wait=timedelta(minutes=minutes))
         with recording("snooze", Alert.objects, [alert_id]):
             done = Alert.objects.snooze(alert_id, minutes=minutes, by=by.get_username(), note=note, version=version)
-        return _settle(alert_id, done=done, step="snoozed", version=version)
+        alert = _settle(alert_id, done=done, step="snoozed", version=version)
+        Escalation.objects.look_again(alert.dedup_key)
+        return alert
 
 
 @dataclass(slots=True, frozen=True)

@@ -124,6 +124,28 @@ class TestSnoozes:
         escalation.refresh_from_db()
         assert (outcomes(), escalation.due_at, escalation.reason) == ([("boss", "pending")], None, "")
 
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda alert: dismiss_alert(alert.pk, by=UserFactory()),
+            lambda alert: snooze_alert(alert.pk, minutes=1, by=UserFactory()),
+        ],
+    )
+    def test_a_snooze_that_ends_earlier_holds_a_step_up_no_longer(self, end: Any) -> None:
+        chain((60, ChannelFactory(name="boss")))
+        escalation = fire()
+        alert = Alert.objects.get()
+        other = AlertFactory(event__camera=alert.camera, rule__severity=alert.severity, dedup_key=alert.dedup_key)
+        snooze_alert(other.pk, minutes=600, by=UserFactory())
+        escalate_alert(due(escalation))
+
+        end(other)
+        escalate_alert(escalation.pk)
+
+        escalation.refresh_from_db()
+        assert escalation.due_at is None or escalation.due_at < timezone.now() + timedelta(minutes=2)
+        assert outcomes() == ([("boss", "pending")] if escalation.due_at is None else [])
+
     @pytest.mark.parametrize("act", [acknowledge_alert, dismiss_alert])
     def test_an_answer_during_the_snooze_ends_it(self, act: Any) -> None:
         chain((60, ChannelFactory()))

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from alerts.models import Alert, Cooldown, Delivery, QuietHours, Silence
 from alerts.services.evaluation import evaluate_event
-from alerts.services.lifecycle import snooze_alert
+from alerts.services.lifecycle import acknowledge_alert, dismiss_alert, snooze_alert
 from alerts.services.silences import (
     create_silence,
     delete_silence,
@@ -18,7 +18,15 @@ from alerts.services.silences import (
 )
 from siteadmin.core.exceptions import CameraNotFoundError, SilenceNotFoundError, ValidationError
 from tests.alerts.judging import decision, grow, waiting_event
-from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, DeliveryFactory, UserFactory, ZoneFactory
+from tests.factories import (
+    AlertFactory,
+    AlertRuleFactory,
+    CameraFactory,
+    ChannelFactory,
+    DeliveryFactory,
+    UserFactory,
+    ZoneFactory,
+)
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -163,6 +171,30 @@ class TestSnoozedAlerts:
         assert statuses[:2] == [("medium", "pending"), ("medium", "suppressed")]
         assert ("critical", "pending") in statuses
 
+    @pytest.mark.parametrize(
+        ("end", "status"),
+        [
+            (lambda alert: dismiss_alert(alert.pk, by=UserFactory()), "pending"),
+            (lambda alert: acknowledge_alert(alert.pk, by=UserFactory()), "suppressed"),
+        ],
+    )
+    def test_dismissing_ends_it_and_acknowledging_does_not(self, end: Any, status: str) -> None:
+        camera = CameraFactory()
+        AlertRuleFactory(dedup_key_template="{camera_id}", cooldown_seconds=0)
+        evaluate_event(waiting_event(camera=camera).pk)
+        first = snooze_alert(Alert.objects.get().pk, minutes=60, by=UserFactory())
+
+        end(first)
+        evaluate_event(waiting_event(camera=camera).pk)
+
+        assert Alert.objects.exclude(pk=first.pk).get().status == status
+        first.refresh_from_db()
+        assert first.snoozed_at is not None and first.snoozed_until is not None
+        assert (first.snoozed_until - first.snoozed_at < timedelta(minutes=1)) == (status == "pending")
+
+    def test_dismissing_what_was_never_snoozed_notes_no_snooze(self) -> None:
+        assert dismiss_alert(AlertFactory().pk, by=UserFactory()).snoozed_until is None
+
     def test_what_waits_to_be_sent_waits_until_then(self) -> None:
         waiting, sent = DeliveryFactory(), DeliveryFactory(state="delivered", due_at=None)
 
@@ -173,6 +205,19 @@ class TestSnoozedAlerts:
         sent.refresh_from_db()
         assert waiting.due_at > timezone.now() + timedelta(minutes=9)
         assert (waiting.state, sent.due_at) == ("pending", None)
+
+    def test_snoozing_for_less_brings_forward_what_the_longer_snooze_held_and_nothing_else(self) -> None:
+        held = DeliveryFactory()
+        failed = DeliveryFactory(alert=held.alert, due_at=timezone.now() + timedelta(minutes=40))
+        snooze_alert(held.alert_id, minutes=600, by=UserFactory())
+        Delivery.objects.filter(pk=failed.pk).update(due_at=timezone.now() + timedelta(minutes=700))
+
+        snooze_alert(held.alert_id, minutes=5, by=UserFactory())
+
+        held.refresh_from_db()
+        failed.refresh_from_db()
+        assert timedelta(minutes=4) < held.due_at - timezone.now() < timedelta(minutes=6)
+        assert failed.due_at - timezone.now() > timedelta(minutes=690)
 
 
 class TestQuietHours:
