@@ -26,7 +26,15 @@ from cameras.choices import MediaType
 from cameras.detector_choice import configured_detectors
 from cameras.folders import slugify_folder
 from cameras.models import Camera, CameraFolder, CameraStatusChange, Snapshot
-from siteadmin.core.admin import BaseInline, ReadOnlyAdmin, ServiceAdmin, VersionedForm, act_on_each, save_lines
+from siteadmin.core.admin import (
+    BaseInline,
+    ReadOnlyAdmin,
+    ServiceAdmin,
+    VersionedForm,
+    WaitingFilter,
+    act_on_each,
+    save_lines,
+)
 from siteadmin.core.exceptions import ValidationError
 
 
@@ -199,7 +207,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     list_display = ("picture", "camera", "name", "captured_at", "trigger", "state", "error")
     list_display_links = ("name",)
-    list_filter = ("state", "trigger", "camera")
+    list_filter = ("state", WaitingFilter, "trigger", "camera")
     list_select_related = ("camera",)
     search_fields = ("name", "sha256")
     fields = (

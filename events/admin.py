@@ -19,7 +19,7 @@ from events.admin_feedback import feedback_panel
 from events.choices import RiskLevel
 from events.models import Detection, Event
 from events.services import review
-from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, VersionedForm
+from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, VersionedForm, WaitingFilter
 
 NOTHING = "–"
 THUMBNAIL_WIDTH = 160
@@ -68,7 +68,7 @@ class EventAdmin(ServiceAdmin):
     change_form_outer_after_template = "events/admin_detections.html"
     list_display = ("picture", "event", "level", "camera", "started_at", "state", "decided")
     list_display_links = ("event",)
-    list_filter = ("risk_level", "reviewed", "state", "kept", "camera", DeletedFilter)
+    list_filter = ("risk_level", "reviewed", "state", "kept", "camera", WaitingFilter, DeletedFilter)
     sortable_by = ("started_at",)
     search_fields = ("summary",)
     search_help_text = 'Words of summary, reasoning, notes, objects and camera; "a phrase", or, -not'

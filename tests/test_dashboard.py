@@ -4,9 +4,17 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from siteadmin.core import heartbeat
-from tests.factories import CameraFactory, SnapshotFactory, UserFactory
+from tests.factories import (
+    AlertFactory,
+    CameraFactory,
+    DeliveryFactory,
+    EventFactory,
+    SnapshotFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +51,25 @@ def test_pictures_in_no_cameras_folder_are_told_of(admin_client: Client) -> None
     assert "Pictures in no camera's folder" in page
     assert '<span class="sa-badge sa-high">3</span>' in page
     assert "<b>2</b> .idx</span>" in page
+
+
+@pytest.mark.parametrize(
+    ("label", "make"),
+    [
+        ("alerts to acknowledge", lambda waits: AlertFactory(status="delivered" if waits else "dismissed")),
+        ("Pictures waiting for detection", lambda waits: SnapshotFactory(due_at=timezone.now() if waits else None)),
+        ("Events waiting for the rules", lambda waits: EventFactory(due_at=timezone.now() if waits else None)),
+        ("Deliveries waiting", lambda waits: DeliveryFactory(due_at=timezone.now() if waits else None)),
+    ],
+)
+def test_a_count_leads_to_the_rows_that_it_counts(admin_client: Client, label: str, make: Any) -> None:
+    row, _ = make(True), make(False)
+    page = " ".join(admin_client.get("/").content.decode().split())
+
+    address = page.split(label)[0].rsplit('href="', 1)[1].split('"')[0]
+    listed = admin_client.get(address).context["cl"].queryset
+
+    assert [one.pk for one in listed] == [row.pk]
 
 
 def test_demo_that_is_over_is_said_to_be_over(admin_client: Client) -> None:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from unfold.decorators import action
 
-from alerts.choices import Severity
+from alerts.choices import UNACKNOWLEDGED, Severity
 from alerts.models import Alert, Cooldown, Evaluation, RuleDecision
 from alerts.services.explanation import explain_change, explain_event
 from alerts.services.lifecycle import acknowledge_alert, dismiss_alert, snooze_alert
@@ -40,13 +40,28 @@ class AlertForm(VersionedForm[Alert]):
         fields = ("note",)
 
 
+class AnswerFilter(admin.SimpleListFilter):
+    """Leaves the alerts that nobody has answered, as the dashboard counts them."""
+
+    title = "answer"
+    parameter_name = "answer"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Give the other choice than all."""
+        return [("wanted", "To acknowledge")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        """Keep what was asked for."""
+        return queryset.filter(status__in=UNACKNOWLEDGED) if self.value() == "wanted" else queryset
+
+
 @admin.register(Alert)
 class AlertAdmin(ServiceAdmin):
     """What somebody must be told; acknowledged and dismissed by people."""
 
     form = AlertForm
     list_display: ClassVar = ["rule_name", "badge", "camera", "status", "suppressed_count", "created_at"]
-    list_filter: ClassVar = ["status", "severity", "camera", "rule"]
+    list_filter: ClassVar = [AnswerFilter, "status", "severity", "camera", "rule"]
     list_select_related: ClassVar = ["camera"]
     sortable_by: ClassVar = ["created_at"]
     search_fields: ClassVar = ["rule_name", "=dedup_key"]

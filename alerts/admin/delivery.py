@@ -21,7 +21,7 @@ from alerts.services.channels import (
     update_channel,
 )
 from alerts.services.delivery import retry_delivery
-from siteadmin.core.admin import VERSION, BaseInline, ReadOnlyAdmin, ServiceAdmin
+from siteadmin.core.admin import VERSION, BaseInline, ReadOnlyAdmin, ServiceAdmin, WaitingFilter
 from siteadmin.core.exceptions import SecurityIntelligenceError
 
 
@@ -127,7 +127,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     """What was sent where, and what became of it."""
 
     list_display: ClassVar = ["created_at", "channel_name", "alert", "state", "attempts", "due_at", "delivered_at"]
-    list_filter: ClassVar = ["state", "channel"]
+    list_filter: ClassVar = ["state", WaitingFilter, "channel"]
     list_select_related: ClassVar = ["alert"]
     search_fields: ClassVar = ["idempotency_key", "channel_name"]
     fields: ClassVar = [

@@ -19,7 +19,7 @@ from siteadmin.core.json_sql import InstantText, JsonObject
 from siteadmin.core.pagination import ListPagination
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField, WhoField
+from siteadmin.core.serializers import ChoiceField, StrictModelSerializer, StrictSerializer, VersionField, WhoField
 from siteadmin.core.viewsets import ChangeMixin, ReadViewSet
 
 MOST_AT_ONCE = 1000
@@ -103,7 +103,7 @@ class BulkAlertSerializer(StrictSerializer):
         min_length=1,
         max_length=MOST_AT_ONCE,
     )
-    action = serializers.ChoiceField(choices=["acknowledge", "dismiss", "snooze"])
+    action = ChoiceField(choices=["acknowledge", "dismiss", "snooze"])
     minutes = serializers.IntegerField(
         min_value=1, max_value=LONGEST_SNOOZE_MINUTES, required=False, help_text="For snooze."
     )

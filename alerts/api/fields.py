@@ -7,7 +7,7 @@ from rest_framework import serializers
 from alerts.choices import DAYS
 from alerts.schedules import ScheduleError, parse_schedule
 from siteadmin.core.repository import LARGEST_ID
-from siteadmin.core.serializers import StrictSerializer
+from siteadmin.core.serializers import ChoiceField, StrictSerializer
 
 MOST_ITEMS = 1000
 """Cameras, zones, types or channels of one rule."""
@@ -38,9 +38,7 @@ def ids() -> SetField:
 class ScheduleSerializer(StrictSerializer):
     """Local wall-clock times, the end excluded; a span over midnight belongs to the day it starts on."""
 
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS), required=False, help_text="None: every day."
-    )
+    days = serializers.ListField(child=ChoiceField(choices=DAYS), required=False, help_text="None: every day.")
     start = serializers.CharField(help_text="HH:MM")
     end = serializers.CharField(help_text="HH:MM, 24:00 for the end of the day")
     timezone = serializers.CharField(max_length=64, help_text="IANA zone, such as Europe/Berlin")

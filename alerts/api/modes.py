@@ -16,16 +16,14 @@ from alerts.schedules import MOST_SWITCH_TIMES, ScheduleError, parse_switch_time
 from alerts.services.modes import activate_mode, create_mode, delete_mode, update_mode
 from siteadmin.core.exceptions import ModeNotFoundError
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import StrictModelSerializer, StrictSerializer, VersionField
+from siteadmin.core.serializers import ChoiceField, StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.viewsets import CrudViewSet
 
 
 class SwitchTimeSerializer(StrictSerializer):
     """A time of the week."""
 
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS), required=False, help_text="None: every day."
-    )
+    days = serializers.ListField(child=ChoiceField(choices=DAYS), required=False, help_text="None: every day.")
     at = serializers.CharField(help_text="HH:MM, local time")
 
 

@@ -21,7 +21,7 @@ from siteadmin.core.filters import FlagFilter, MultiIdFilter, MultiValueFilter, 
 from siteadmin.core.names import NameSerializerField
 from siteadmin.core.repository import LARGEST_ID
 from siteadmin.core.roles import Role
-from siteadmin.core.serializers import InstantField, StrictModelSerializer, StrictSerializer, VersionField
+from siteadmin.core.serializers import ChoiceField, InstantField, StrictModelSerializer, StrictSerializer, VersionField
 from siteadmin.core.viewsets import CrudViewSet
 
 STATES = (("pending", "to come"), ("active", "in effect"), ("expired", "over"))
@@ -32,7 +32,7 @@ class SilenceSerializer(StrictModelSerializer[Silence]):
 
     camera_ids = words()
     rule_ids = ids()
-    severities = SetField(child=serializers.ChoiceField(choices=Severity.choices), required=False)
+    severities = SetField(child=ChoiceField(choices=Severity.choices), required=False)
     object_types = words()
     zone_ids = ids()
     starts_at = InstantField(required=False, help_text="Now, where not given.")

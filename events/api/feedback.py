@@ -12,7 +12,7 @@ from events.choices import RiskLevel, Verdict
 from events.models import Event, EventFeedback
 from events.services import feedback as service
 from siteadmin.core.etags import answer_one
-from siteadmin.core.serializers import StrictModelSerializer, VersionField
+from siteadmin.core.serializers import ChoiceField, StrictModelSerializer, VersionField
 from siteadmin.core.viewsets import ChangeMixin
 
 WHO_LENGTH = 200
@@ -22,8 +22,8 @@ class FeedbackSerializer(StrictModelSerializer[EventFeedback]):
     """What a person says of an event; `expected_level` goes with `severity_wrong`, and that with it."""
 
     event: Any = serializers.IntegerField(source="event_id", read_only=True)
-    verdict = serializers.ChoiceField(choices=Verdict.choices)
-    expected_level = serializers.ChoiceField(choices=RiskLevel.choices, allow_null=True, required=False)
+    verdict = ChoiceField(choices=Verdict.choices)
+    expected_level = ChoiceField(choices=RiskLevel.choices, allow_null=True, required=False)
     version = VersionField()
 
     class Meta:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.filters import FieldListFilter, RelatedFieldListFilter
+from django.contrib.admin.filters import FieldListFilter, RelatedFieldListFilter, SimpleListFilter
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
@@ -121,6 +121,21 @@ class ReadOnlyAdmin(BaseAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes rows by hand."""
         return False
+
+
+class WaitingFilter(SimpleListFilter):
+    """Leaves what waits for its step of the pipeline (`core.claims`), as the dashboard counts it."""
+
+    title = "work"
+    parameter_name = "waits"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Give the other choice than all."""
+        return [("yes", "Waiting")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep what was asked for."""
+        return queryset.filter(due_at__isnull=False) if self.value() == "yes" else queryset
 
 
 class VisibleRelatedFilter(RelatedFieldListFilter):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
@@ -17,6 +17,17 @@ from siteadmin.core.names import NameField, NameSerializerField
 M = TypeVar("M", bound=Model)
 
 ALWAYS_ALLOWED = frozenset({"csrfmiddlewaretoken"})
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of several words; what is none of them is told which there are."""
+
+    def fail(self, key: str, **said: Any) -> NoReturn:
+        """Refuse the value."""
+        if key == "invalid_choice":
+            allowed = ", ".join(map(str, self.choices))
+            raise serializers.ValidationError(f"'{said['input']}' is not one of: {allowed}.", code=key)
+        super().fail(key, **said)
 
 
 class _StrictFields(serializers.Serializer[Any]):
@@ -92,6 +103,7 @@ class StrictSerializer(_StrictFields):
 class StrictModelSerializer(_StrictFields, serializers.ModelSerializer[M]):
     """Base of all serializers of a model."""
 
+    serializer_choice_field = ChoiceField
     serializer_field_mapping: ClassVar = {
         **serializers.ModelSerializer.serializer_field_mapping,
         NameField: NameSerializerField,

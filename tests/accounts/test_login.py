@@ -55,6 +55,13 @@ def test_a_wrong_password_says_nothing_of_whether_the_name_exists(ann: User) -> 
     assert "correct username and password" in told[0][0]
 
 
+def test_a_wrong_password_is_said_once(ann: User) -> None:
+    page = log_in("wrong").content.decode()
+
+    assert page.count("correct username and password") == 1
+    assert "Please correct the error" not in page
+
+
 def test_too_many_failures_lock_the_name_and_the_page_says_until_when(ann: User) -> None:
     last = lock()
     refused = log_in()

@@ -119,6 +119,16 @@ class TestCreate:
         assert not AlertRule.objects.exists()
 
 
+def test_a_word_that_is_none_of_several_is_refused_with_those_that_are_allowed(operator: APIClient) -> None:
+    answer = operator.post(
+        "/api/alert-rules", {"name": "All", "severity": "awful", "schedule": NIGHT | {"days": ["someday"]}}
+    )
+
+    told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
+    assert told["severity"] == "'awful' is not one of: low, medium, high, critical."
+    assert told["schedule.days.0"].startswith("'someday' is not one of: monday, tuesday,")
+
+
 class TestChange:
     def test_patch_changes_what_is_given_alone(self, operator: APIClient) -> None:
         rule = AlertRuleFactory(risk_threshold=50, schedule=NIGHT, channels=[ChannelFactory()])
