@@ -78,6 +78,9 @@ class EmailTransport:
         picture_id = f"{key}.picture@{_site_host()}" if notice.picture is not None else ""
         context = {
             "notice": notice,
+            "facts": [
+                (label, [(line, _leads_here(line)) for line in text.splitlines()]) for label, text in notice.facts
+            ],
             "event_url": notice.links.get("event", ""),
             "acknowledge_url": notice.links.get("acknowledge", ""),
             "snooze_url": notice.links.get("snooze", ""),
@@ -236,6 +239,11 @@ def _describe(replies: Replies) -> str:
 def _reply(code: int, text: bytes | str) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return f"{code} {' '.join(words.split())}".strip()
+
+
+def _leads_here(line: str) -> bool:
+    """Tell whether a line is an address of this site; others, which somebody may have written, are not made links."""
+    return line == settings.SITE_URL or (line.startswith(f"{settings.SITE_URL}/") and " " not in line)
 
 
 def _site_host() -> str:

@@ -65,6 +65,7 @@ RESERVED_HEADERS = http.OURS | {
 }
 """Headers that a channel cannot set: ours, and those between two hops."""
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRIED = frozenset({408, 425, 429})
 THROTTLING = frozenset({429, *range(500, 600)})
 """Answers of which Retry-After is honoured."""
@@ -201,8 +202,9 @@ def refusal_of(response: http.HttpResponse) -> ChannelError:
     wait = None
     if status in THROTTLING:
         wait = parse_retry_after(response.headers.get("retry-after"), now=timezone.now())
+    text = f"The receiver answered {status} {phrase}".strip()
     return ChannelError(
-        f"The receiver answered {status} {phrase}".strip(),
+        f"{text}; redirects are not followed: enter the new address" if status in REDIRECTS else text,
         permanent=status not in RETRIED and status < 500,
         status_code=status,
         retry_after=wait,

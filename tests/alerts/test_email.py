@@ -1,6 +1,7 @@
 """The e-mail channel: what a mail holds, and what each answer of the mail server means."""
 
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_users_text_is_escaped_in_html_and_plain_in_text(mail_server: SmtpServer
     assert plain is not None and html is not None
     assert "<script>" not in html.get_content() and "Nights &amp; &lt;b&gt;" in html.get_content()
     assert "Nights & <b>days</b>" in plain.get_content()
+
+
+def test_addresses_of_the_site_are_links_in_html_and_those_of_others_are_not(settings: Any) -> None:
+    settings.SITE_URL = "https://cams.example.org"
+    own, foreign = "https://cams.example.org/admin/events/event/7/change/", "https://cams.example.org.evil/x"
+    notice = Notice(type="alert.digest", at=NOTICE.at, title="More", facts=(("Worst", f"Cat\n{own}"), ("Why", foreign)))
+
+    html = message_from_bytes(compose(notice), policy=policy.SMTP).get_body(("html",)).get_content()
+
+    assert f'Cat<br><a href="{own}" style="color:#2563eb">{own}</a>' in html
+    assert foreign in html and f'href="{foreign}' not in html
 
 
 def test_mail_is_pure_ascii_so_that_every_server_takes_it() -> None:

@@ -84,6 +84,7 @@ def test_refusals_and_redirects_are_final(receiver: HttpServer, status: int) -> 
     assert caught.value.permanent
     assert caught.value.status_code == status
     assert caught.value.gone is (status == 410)
+    assert ("redirects are not followed" in str(caught.value)) is (status in (301, 302, 307))
     assert len(receiver.requests) == 1
 
 
