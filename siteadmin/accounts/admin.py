@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelect2Multi
 
 from cameras.models import Camera
 from cameras.services import limit_staff
-from siteadmin.accounts.locks import unlock_attempt
+from siteadmin.accounts.locks import unlock, unlock_attempt
 from siteadmin.accounts.sessions import confirmed_factor
 from siteadmin.accounts.two_factor import remove_second_factor
 from siteadmin.core.admin import BaseAdmin, ReadOnlyAdmin
@@ -106,12 +106,12 @@ class SiteGroupAdmin(RecordedAdmin, GroupAdmin, BaseAdmin):  # type: ignore[misc
 
 @admin.register(AccessAttempt)
 class FailedLoginAdmin(ReadOnlyAdmin):
-    """Names that failed to log in, by address; with LOGIN_FAILURES of them a name is locked at its address."""
+    """Names that failed to log in, by address; LOGIN_FAILURES and LOGIN_ADDRESS_FAILURES say when these are locked."""
 
     list_display: ClassVar = ["username", "ip_address", "failures_since_start", "attempt_time"]
     search_fields: ClassVar = ["username", "ip_address"]
     fields: ClassVar = ["username", "ip_address", "user_agent", "path_info", "failures_since_start", "attempt_time"]
-    actions: ClassVar = ["unlock_logins"]
+    actions: ClassVar = ["unlock_logins", "unlock_addresses"]
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         """Whoever may delete failures may unlock."""
@@ -121,3 +121,9 @@ class FailedLoginAdmin(ReadOnlyAdmin):
     def unlock_logins(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         """Let them try again at once."""
         messages.success(request, f"{sum(unlock_attempt(attempt) for attempt in queryset)} unlocked.")
+
+    @admin.action(description="Unlock addresses: forget all failures from there", permissions=["unlock"])
+    def unlock_addresses(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        """Let all names try again from these addresses."""
+        addresses = {attempt.ip_address for attempt in queryset} - {None}
+        messages.success(request, f"{sum(unlock(address=address) for address in addresses)} unlocked.")

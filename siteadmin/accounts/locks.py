@@ -1,6 +1,7 @@
-"""Locks of names at addresses after failed logins; django-axes counts them in the database."""
+"""Locks after failed logins, of names at addresses and of addresses; django-axes counts them in the database."""
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from axes.models import AccessAttempt
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from siteadmin.accounts import trail
-from siteadmin.accounts.repositories import failures_of
+from siteadmin.accounts.repositories import failures_at, failures_of
 from siteadmin.core.throttling import IPV6_NETWORK_BITS
 
 
@@ -33,21 +34,34 @@ def client_address(request: HttpRequest) -> str | None:
 
 def locked_until(name: str, address: str | None) -> datetime | None:
     """Give when the name's lock at this address ends, or None where it is not locked."""
+    failures = failures_of(name, address=address, since=timezone.now() - settings.AXES_COOLOFF_TIME)
+    return _end_of_lock(failures, limit=settings.AXES_FAILURE_LIMIT)
+
+
+def address_locked_until(address: str | None) -> datetime | None:
+    """Give when the address's lock ends, or None where it is not locked: there too many names failed altogether."""
+    if not settings.LOGIN_ADDRESS_FAILURES:
+        return None
+    failures = failures_at(address, since=timezone.now() - settings.AXES_COOLOFF_TIME)
+    return _end_of_lock(failures, limit=settings.LOGIN_ADDRESS_FAILURES)
+
+
+def _end_of_lock(attempts: Iterable[AccessAttempt], *, limit: int) -> datetime | None:
     failures = 0
-    for attempt in failures_of(name, address=address, since=timezone.now() - settings.AXES_COOLOFF_TIME):
+    for attempt in attempts:
         failures += attempt.failures_since_start
-        if failures >= settings.AXES_FAILURE_LIMIT:
+        if failures >= limit:
             ends: datetime = attempt.attempt_time + settings.AXES_COOLOFF_TIME
             return ends
     return None
 
 
-def unlock(name: str, *, address: str | None = None) -> bool:
-    """Forget the failures of this name at this address, or at all; False where there are none."""
+def unlock(name: str | None = None, *, address: str | None = None) -> bool:
+    """Forget the failures of this name at this address, or of either alone; False where there are none."""
     with transaction.atomic():
         found: bool = reset(username=name, ip=address) > 0
         if found:
-            trail.record_unlocked(name, address=address)
+            trail.record_unlocked(name or "", address=address)
     return found
 
 

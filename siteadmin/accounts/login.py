@@ -2,7 +2,7 @@
 
 import math
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -26,8 +26,8 @@ from django.views.decorators.http import require_http_methods
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from siteadmin.accounts.locks import client_address, locked_until, told
-from siteadmin.accounts.repositories import load_user
+from siteadmin.accounts.locks import address_locked_until, client_address, locked_until, told
+from siteadmin.accounts.repositories import load_user, take_turn
 from siteadmin.accounts.sessions import SESSION_KEY, confirmed_factor
 from siteadmin.accounts.trail import Reason, record_failure, record_login, record_logout
 from siteadmin.accounts.two_factor import check_code
@@ -37,23 +37,51 @@ from siteadmin.core.sealing import UnsealError
 PENDING = "pending_login"
 PENDING_SECONDS = 300
 """How long somebody who gave the password may take for the code."""
+TURN = timedelta(seconds=2)
+"""How long a login waits for those of its address before it; a password is looked at for some tenths of a second."""
 BACKEND = "siteadmin.accounts.backends.StaffBackend"
 
 
 class StaffLoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold is untyped
-    """Name and password of a member of staff; says until when too many tries have locked the name at this address."""
+    """Name and password of a member of staff; says until when too many tries have locked the name, or its address."""
 
     locked_until: datetime | None = None
+    locks_address = False
+
+    def clean(self) -> dict[str, Any]:
+        """Look at one login of an address at a time: tries at the same moment are no more than tries in turn."""
+        address = client_address(self.request)
+        with transaction.atomic():
+            if not take_turn(address, wait=TURN):
+                self.locked_until = timezone.now() + TURN
+                raise forms.ValidationError("Other logins from your address are under way; try again.", code="busy")
+            self._refuse_locked_address(address)
+            try:
+                values: dict[str, Any] = super().clean()
+            except forms.ValidationError as error:
+                refusal = error  # the failure that is counted must stay
+            else:
+                return values
+        raise refusal
 
     def get_invalid_login_error(self) -> forms.ValidationError:
         """Say what is wrong, and nothing of whether the name exists."""
+        address = client_address(self.request)
         if getattr(self.request, "axes_locked_out", False):
-            self.locked_until = locked_until(self.cleaned_data["username"], client_address(self.request))
+            self.locked_until = locked_until(self.cleaned_data["username"], address)
         if self.locked_until is not None:
             text = f"Too many failed logins: locked until {told(self.locked_until)}. An admin can unlock you."
             return forms.ValidationError(text, code="locked")
+        self._refuse_locked_address(address)
         error: forms.ValidationError = super().get_invalid_login_error()
         return error
+
+    def _refuse_locked_address(self, address: str | None) -> None:
+        self.locked_until = address_locked_until(address)
+        if self.locked_until is not None:
+            self.locks_address = True
+            text = f"Too many failed logins from your address: locked until {told(self.locked_until)}."
+            raise forms.ValidationError(f"{text} An admin can unlock it.", code="locked")
 
 
 @method_decorator([login_not_required, never_cache, csrf_protect], name="dispatch")
@@ -101,7 +129,7 @@ class StaffLoginView(LoginView):
             is_counted = getattr(self.request, "axes_failures_since_start", None) is not None
         if name and form.cleaned_data.get("password") and is_counted:
             reason = Reason.PASSWORD if form.get_user() is None else Reason.NOT_STAFF
-            record_failure(name, reason=reason, locked_until=form.locked_until)
+            record_failure(name, reason=reason, locked_until=form.locked_until, locks_address=form.locks_address)
         return response
 
 

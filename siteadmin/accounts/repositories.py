@@ -8,13 +8,18 @@ from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
+from psycopg.errors import LockNotAvailable
 
 from siteadmin.core.repository import Repository
 
 if TYPE_CHECKING:
     from siteadmin.accounts.models import TwoFactor
+
+LOGIN_LOCK = 0x6C6F6769
+"""The first key of the advisory locks on addresses ("logi" in ASCII), beside the address's hash."""
 
 
 def load_user(user_id: Any) -> User | None:
@@ -39,12 +44,29 @@ def superusers() -> QuerySet[User]:
     return users
 
 
+def failures_at(address: str | None, *, since: datetime) -> QuerySet[AccessAttempt]:
+    """Give what is counted of failed logins at this address, a row for each name and browser, newest first."""
+    rows: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(ip_address=address, attempt_time__gte=since)
+    return rows.order_by("-attempt_time")
+
+
 def failures_of(name: str, *, address: str | None, since: datetime) -> QuerySet[AccessAttempt]:
-    """Give what is counted of failed logins of this name at this address, a row for each browser, newest first."""
-    rows: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(
-        username=name, ip_address=address, attempt_time__gte=since
-    ).order_by("-attempt_time")
-    return rows
+    """Give those of this name."""
+    return failures_at(address, since=since).filter(username=name)
+
+
+def take_turn(address: str | None, *, wait: timedelta) -> bool:
+    """Hold the logins of this address until the caller's transaction ends; False where others do for so long."""
+    milliseconds = str(int(wait.total_seconds() * 1000))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [milliseconds])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOGIN_LOCK, address or ""])
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False
+        raise
+    return True
 
 
 class TwoFactorRepository(Repository["TwoFactor"]):

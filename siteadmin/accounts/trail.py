@@ -28,13 +28,15 @@ def record_logout(user: User) -> None:
     record("log_out", user)
 
 
-def record_failure(name: str, *, reason: Reason, locked_until: datetime | None = None) -> None:
-    """Record that a login failed, and that it locked the name."""
+def record_failure(
+    name: str, *, reason: Reason, locked_until: datetime | None = None, locks_address: bool = False
+) -> None:
+    """Record that a login failed, and that it locked the name at the address, or the address for all names."""
     with transaction.atomic():
         user = _named(name)
         record("fail_login", user, after={"reason": reason.value})
         if locked_until is not None:
-            record("lock_login", user, after={"until": locked_until})
+            record("lock_login", user, after={"until": locked_until} | ({"names": "all"} if locks_address else {}))
 
 
 def record_unlocked(name: str, *, address: str | None) -> None:

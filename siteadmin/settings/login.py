@@ -6,6 +6,7 @@ env = Env()
 
 AUTHENTICATION_BACKENDS = ["siteadmin.accounts.backends.StaffBackend"]
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES", default=5, minimum=1, maximum=1000)
+LOGIN_ADDRESS_FAILURES = env.integer("LOGIN_ADDRESS_FAILURES", default=50, minimum=0, maximum=100_000)
 AXES_COOLOFF_TIME = env.seconds("LOGIN_LOCK_SECONDS", default=900, minimum=1, maximum=2_592_000)
 TWO_FACTOR_REQUIRED = env.boolean("TWO_FACTOR_REQUIRED", default=False)
 

@@ -175,7 +175,7 @@ def test_a_command_unlocks(ann: User) -> None:
     call_command("unlock_login", "ann", stdout=said)
     call_command("unlock_login", "ann", stdout=said)
 
-    assert said.getvalue().splitlines() == ["Unlocked.", "There were no failed logins of this name."]
+    assert said.getvalue().splitlines() == ["Unlocked.", "There were no such failed logins."]
     assert log_in().status_code == 302
 
 
