@@ -11,7 +11,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, W
 from django.db.models.functions import Now, RowNumber
 
 from alerts.choices import AttemptOutcome, DeliveryState
-from alerts.digest_repositories import DigestRepository
+from alerts.sending_repositories import SendingRepository
 from siteadmin.core.claims import RESWEEP_AFTER, database_now, sweep_when_due
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -41,7 +41,7 @@ class DeliveryQuerySet(RepositoryQuerySet["Delivery"]):
         return self.annotate(next_attempt_at=Case(When(state=DeliveryState.PENDING, then=F("due_at"))))
 
 
-_DeliveryRepository = DigestRepository.from_queryset(DeliveryQuerySet)
+_DeliveryRepository = SendingRepository.from_queryset(DeliveryQuerySet)
 
 
 class DeliveryRepository(_DeliveryRepository["Delivery"]):
@@ -92,139 +92,6 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         of_channel = Q(channel=None) if channel_id is None else Q(channel=channel_id)
         due = self.get_queryset().filter(of_channel, due_at__lte=Now())
         return list(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
-
-    def take(
-        self, delivery_id: int, *, channel_id: int | None = None, most: int = 1, lease: timedelta
-    ) -> "Sequence[Delivery]":
-        """Claim this delivery, where it is due, and further ones of its channel; with all that sending needs.
-
-        A claim counts an attempt, so only such are taken along as were never attempted: what kills its worker takes
-        others with it once and not each time. The others are locked once our own is, and none of them is waited for:
-        two workers that held what the other one waits for would be a deadlock.
-        """
-        values: dict[str, Any] = {
-            "token": uuid.uuid4(),
-            "lease": lease,
-            "swept": lease - RESWEEP_AFTER,
-            "id": delivery_id,
-            "channel": channel_id,
-            "others": most - 1,
-        }
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH own AS MATERIALIZED (
-                    SELECT id FROM alerts_delivery
-                    WHERE id = %(id)s AND due_at <= statement_timestamp() FOR NO KEY UPDATE
-                ), others AS MATERIALIZED (
-                    SELECT id FROM alerts_delivery
-                    WHERE channel_id = %(channel)s AND due_at <= statement_timestamp() AND attempts = 0
-                      AND id <> (SELECT id FROM own)
-                    ORDER BY due_at, id LIMIT %(others)s FOR NO KEY UPDATE SKIP LOCKED
-                )
-                UPDATE alerts_delivery SET claim_token = %(token)s, state = 'sending', attempts = attempts + 1,
-                    due_at = statement_timestamp() + %(lease)s, swept_at = statement_timestamp() + %(swept)s
-                WHERE id = ANY(ARRAY(SELECT id FROM own UNION ALL SELECT id FROM others))
-                RETURNING id
-                """,
-                values,
-            )
-            ids = [row[0] for row in cursor.fetchall()]
-        if not ids:
-            return []
-        told = self.get_queryset().filter(told_by=OuterRef("pk"))
-        rows = (
-            self.get_queryset()
-            .select_related("alert__event__key_detection__snapshot", "alert__camera")
-            .defer("alert__event__search")
-            .annotate(tells_of_more=Exists(told))
-            .filter(pk__in=ids, claim_token=values["token"])
-        )
-        return sorted(rows, key=lambda row: (row.pk != delivery_id, row.pk))
-
-    def begin(self, delivery_id: int, *, token: uuid.UUID, lease: timedelta, body: bytes) -> bool:
-        """Keep the bytes that every attempt sends, and hold the claim for the sending; False where it was lost."""
-        values: list[Any] = [body, lease, lease - RESWEEP_AFTER, delivery_id, token]
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                UPDATE alerts_delivery
-                SET body = %s, due_at = statement_timestamp() + %s, swept_at = statement_timestamp() + %s
-                WHERE id = %s AND claim_token = %s
-                """,
-                values,
-            )
-            return bool(cursor.rowcount)
-
-    def complete(
-        self,
-        delivery_id: int,
-        *,
-        token: uuid.UUID,
-        at: datetime,
-        note: str = "",
-        status_code: int | None = None,
-        duration_ms: int = 0,
-    ) -> bool:
-        """Record the attempt by which a channel accepted a delivery, if the claim is still ours.
-
-        It is then noted on its alert too, and on all that the message tells of. Two statements, and the caller's
-        transaction around them: what joined the message while the first one waited is seen by the second, and what
-        joins it later finds it delivered. Alerts are locked in one order.
-        """
-        values: dict[str, Any] = {
-            "id": delivery_id,
-            "token": token,
-            "at": at,
-            "note": note,
-            "status": status_code,
-            "duration": duration_ms,
-        }
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH done AS (
-                    UPDATE alerts_delivery
-                    SET state = 'delivered', delivered_at = statement_timestamp(),
-                        due_at = NULL, swept_at = NULL, claim_token = NULL, body = NULL
-                    WHERE id = %(id)s AND claim_token = %(token)s
-                    RETURNING id
-                )
-                INSERT INTO alerts_deliveryattempt
-                    (delivery_id, number, at, outcome, error, status_code, duration_ms)
-                SELECT id, (
-                    SELECT COALESCE(MAX(number), 0) + 1 FROM alerts_deliveryattempt WHERE delivery_id = done.id
-                ), %(at)s, 'delivered', %(note)s, %(status)s, %(duration)s FROM done
-                """,
-                values,
-            )
-            if not cursor.rowcount:
-                return False
-            cursor.execute(
-                """
-                WITH told AS (
-                    UPDATE alerts_delivery SET delivered_at = statement_timestamp()
-                    WHERE told_by_id = %(id)s AND state = 'digested'
-                    RETURNING alert_id
-                ), pending AS (
-                    SELECT id FROM alerts_alert
-                    WHERE status = 'pending' AND id IN (
-                        SELECT alert_id FROM told UNION SELECT alert_id FROM alerts_delivery WHERE id = %(id)s
-                    )
-                    ORDER BY id FOR NO KEY UPDATE
-                )
-                UPDATE alerts_alert SET status = 'delivered', delivered_at = statement_timestamp()
-                FROM pending WHERE alerts_alert.id = pending.id
-                """,
-                values,
-            )
-        return True
-
-    def give_back(self, deliveries: "Sequence[Delivery]") -> None:
-        """Let claimed deliveries wait as before; nothing was sent, so no attempt counts."""
-        for delivery in deliveries:
-            assert delivery.claim_token is not None
-            self.hold(delivery.pk, token=delivery.claim_token, wait=timedelta(0))
 
     def hold_due(self, channel_id: int, *, wait: timedelta, error: str) -> None:
         """Let all that is due of a channel wait that long, and note why on each that was not held back before.
@@ -302,12 +169,6 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
     def channels_told(self, alert_id: int) -> set[int | None]:
         """Give the ids of the channels that have a delivery of the alert already."""
         return set(self.get_queryset().filter(alert_id=alert_id).values_list("channel_id", flat=True))
-
-    def hold(self, delivery_id: int, *, token: uuid.UUID, wait: timedelta) -> bool:
-        """Give the claim back for a while; nothing was sent, so no attempt counts."""
-        return self.postpone(
-            delivery_id, token=token, wait=wait, state=DeliveryState.PENDING, attempts=F("attempts") - 1
-        )
 
     def revive(self, delivery_id: int) -> bool:
         """Make a delivery that failed for good wait again, with all attempts before it; its key and bytes stay."""

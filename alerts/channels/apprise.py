@@ -56,6 +56,7 @@ class AppriseTransport:
     """One notification by one Apprise URL an attempt; Apprise's own retries are off, ours are on."""
 
     wants_picture = True
+    knows_keys = False
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Let Apprise check the URL; the shown one keeps the old one."""

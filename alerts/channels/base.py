@@ -87,6 +87,8 @@ class Transport(Protocol):
 
     wants_picture: bool
     """Whether a notice for it carries the annotated picture."""
+    knows_keys: bool
+    """Whether its receiver knows by the delivery's key what it has already, so that nobody is told twice."""
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Give the settings cleaned, masked values taken from `old`; raises ConfigError."""

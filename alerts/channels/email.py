@@ -42,6 +42,7 @@ class EmailTransport:
     """One mail to all recipients of the channel."""
 
     wants_picture = True
+    knows_keys = False
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Check the addresses, each kept once and with its domain in ASCII."""

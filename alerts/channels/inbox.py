@@ -8,6 +8,7 @@ class InboxTransport:
     """Accepts everything at once; the dashboard and the admin pages show it."""
 
     wants_picture = False
+    knows_keys = True
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """There is nothing to set."""

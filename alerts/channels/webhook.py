@@ -75,6 +75,7 @@ class WebhookTransport:
     """One signed POST request an attempt."""
 
     wants_picture = False
+    knows_keys = True
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Check URL and headers; a masked value keeps the old one."""

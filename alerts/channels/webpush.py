@@ -76,6 +76,7 @@ class WebPushTransport:
     """
 
     wants_picture = False
+    knows_keys = False
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Check the user names."""

@@ -1,5 +1,10 @@
-"""One attempt of a claimed delivery: its bytes fixed, sent outside any transaction, recorded by the claim's token."""
+"""Attempts of claimed deliveries: the bytes fixed, sent outside any transaction, recorded by the claim's token.
 
+Several of a channel are prepared by one statement, sent one after the other, and recorded together where the receiver
+tells by the key what it has already.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +18,7 @@ from alerts.channels.registry import transport_of
 from alerts.choices import DELIVER_LEASE, LEASE_MARGIN, SEND_LEASES, AttemptOutcome, ChannelKind, DeliveryState
 from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.results import ChannelOutcome
+from alerts.sending_repositories import Accepted
 from alerts.services.flood import close_digest
 from alerts.services.notices import notice_of, switch_channel_off
 from alerts.services.sending import Attempt, breaker_of, send_message
@@ -44,20 +50,30 @@ class Verdict:
     """Whether the target answers again after a time of failures."""
 
 
-def attempt(delivery: Delivery, *, breaker: BreakerView | None = None) -> Verdict | None:
-    """Send a claimed delivery once and judge the answer; None where the claim was lost before anything was sent.
+def fix_body(delivery: Delivery) -> bool:
+    """Build the bytes of a claimed delivery that no attempt built before; False where the claim was lost.
+
+    What cannot be sent gets none; `attempt` says why.
+    """
+    channel = delivery.channel
+    if channel is None or delivery.body is not None or _obstacle(delivery):
+        return True
+    if not close_digest(delivery):
+        return False
+    transport = transport_of(channel.kind)
+    notice = notice_of(delivery, channel=channel, with_picture=transport.wants_picture)
+    delivery.body = transport.compose(notice, key=delivery.idempotency_key, config=channel.config)
+    return True
+
+
+def attempt(delivery: Delivery, *, breaker: BreakerView | None = None) -> Verdict:
+    """Send a claimed delivery, whose bytes are kept, once and judge the answer.
 
     `breaker`: how the channel's stood just now. CircuitBreakerOpenError where it lets nothing pass.
     """
-    channel = delivery.channel
-    if channel is None:
-        return _failed_here("The channel was deleted")
-    if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
-        return _failed_here("No worker survived an attempt to send this")
-    if not channel.is_readable:
-        return _failed_here(UNREADABLE)
-    if not _fix_body(delivery, channel=channel):
-        return None
+    channel, obstacle = delivery.channel, _obstacle(delivery)
+    if channel is None or obstacle:
+        return Verdict(AttemptOutcome.FAILED, at=timezone.now(), error=obstacle)
     message = Message(
         key=delivery.idempotency_key,
         body=bytes(delivery.body or b""),
@@ -68,35 +84,19 @@ def attempt(delivery: Delivery, *, breaker: BreakerView | None = None) -> Verdic
     return _judge(made, number=delivery.attempts)
 
 
-def record(delivery: Delivery, verdict: Verdict) -> ChannelOutcome | None:
-    """Write down what came of the attempt, all of it or, where the claim was lost meanwhile, nothing (None)."""
-    channel = delivery.channel
-    with transaction.atomic():
-        if not _move_on(delivery, verdict):
-            return None
-        if channel is not None and verdict.gone:
-            switch_channel_off(channel, reason=GONE)
-        if channel is not None and verdict.ends_outage:
-            Delivery.objects.wake_held(channel.pk)
-    DELIVERIES.labels(str(delivery.channel_id), channel.kind if channel else "none", verdict.outcome.value).inc()
-    logger.info(
-        "delivery_attempt",
-        delivery=delivery.pk,
-        channel=delivery.channel_id,
-        outcome=verdict.outcome.value,
-        status_code=verdict.status_code,
-        error=verdict.error,
-    )
-    return ChannelOutcome(
-        channel_id=delivery.channel_id,
-        channel=delivery.channel_name,
-        outcome=verdict.outcome.value,
-        delivery_id=delivery.pk,
-        status_code=verdict.status_code,
-        error=verdict.error,
-        retry_in_seconds=verdict.wait.total_seconds() if verdict.outcome is AttemptOutcome.RETRY else None,
-        duration_ms=_milliseconds(verdict.duration),
-    )
+def record(made: Sequence[tuple[Delivery, Verdict]]) -> dict[int, ChannelOutcome]:
+    """Write down what came of attempts over one channel, by the ids of those whose claim stood.
+
+    What was accepted is written by one transaction, anything else by one of its own.
+    """
+    accepted = [(delivery, verdict) for delivery, verdict in made if verdict.outcome is AttemptOutcome.DELIVERED]
+    ours = _complete(accepted) if accepted else set()
+    ours |= {
+        delivery.pk
+        for delivery, verdict in made
+        if verdict.outcome is not AttemptOutcome.DELIVERED and _move_on(delivery, verdict)
+    }
+    return {delivery.pk: _note(delivery, verdict) for delivery, verdict in made if delivery.pk in ours}
 
 
 def cameras_of(delivery: Delivery) -> frozenset[str] | None:
@@ -118,17 +118,14 @@ def lease_of(channel: Channel | None) -> timedelta:
     return SEND_LEASES.get(channel.kind, DELIVER_LEASE)
 
 
-def _fix_body(delivery: Delivery, *, channel: Channel) -> bool:
-    """Build and keep the bytes, unless an earlier attempt did; False where the claim was lost."""
-    if delivery.body is None:
-        if not close_digest(delivery):
-            return False
-        transport = transport_of(channel.kind)
-        notice = notice_of(delivery, channel=channel, with_picture=transport.wants_picture)
-        delivery.body = transport.compose(notice, key=delivery.idempotency_key, config=channel.config)
-    assert delivery.claim_token is not None
-    body = bytes(delivery.body)
-    return Delivery.objects.begin(delivery.pk, token=delivery.claim_token, lease=lease_of(channel), body=body)
+def _obstacle(delivery: Delivery) -> str:
+    """Say why a delivery cannot be sent at all, "" where it can."""
+    channel = delivery.channel
+    if channel is None:
+        return "The channel was deleted"
+    if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
+        return "No worker survived an attempt to send this"
+    return "" if channel.is_readable else UNREADABLE
 
 
 def _judge(made: Attempt, *, number: int) -> Verdict:
@@ -155,39 +152,80 @@ def _judge(made: Attempt, *, number: int) -> Verdict:
     )
 
 
-def _failed_here(error: str) -> Verdict:
-    return Verdict(AttemptOutcome.FAILED, at=timezone.now(), error=error)
+def _complete(accepted: Sequence[tuple[Delivery, Verdict]]) -> set[int]:
+    """Note what was accepted, where the claim stands; gives the ids of these."""
+    rows = []
+    for delivery, verdict in accepted:
+        assert delivery.claim_token is not None
+        rows.append(
+            Accepted(
+                delivery_id=delivery.pk,
+                token=delivery.claim_token,
+                at=verdict.at,
+                note=verdict.error,
+                status_code=verdict.status_code,
+                duration_ms=_milliseconds(verdict.duration),
+            )
+        )
+    with transaction.atomic():
+        ours = Delivery.objects.complete(rows)
+        for delivery, verdict in accepted:
+            if verdict.ends_outage and delivery.pk in ours and delivery.channel_id is not None:
+                Delivery.objects.wake_held(delivery.channel_id)
+    return ours
 
 
 def _move_on(delivery: Delivery, verdict: Verdict) -> bool:
-    """Put the delivery into its next state and log the attempt; False where the claim was lost."""
-    token, duration_ms = delivery.claim_token, _milliseconds(verdict.duration)
+    """Let a delivery that was not accepted wait or fail, and log the attempt; False where the claim was lost."""
+    token = delivery.claim_token
     assert token is not None
-    if verdict.outcome is AttemptOutcome.DELIVERED:
-        return Delivery.objects.complete(
-            delivery.pk,
-            token=token,
-            at=verdict.at,
-            note=verdict.error,
-            status_code=verdict.status_code,
-            duration_ms=duration_ms,
-        )
-    if verdict.outcome is AttemptOutcome.FAILED:
-        is_ours = Delivery.objects.finish(delivery.pk, token=token, state=DeliveryState.FAILED, gathering=False)
-    else:
-        is_ours = Delivery.objects.postpone(delivery.pk, token=token, wait=verdict.wait, state=DeliveryState.PENDING)
-    if is_ours:
+    failed = verdict.outcome is AttemptOutcome.FAILED
+    with transaction.atomic():
+        if failed:
+            is_ours = Delivery.objects.finish(delivery.pk, token=token, state=DeliveryState.FAILED, gathering=False)
+        else:
+            is_ours = Delivery.objects.postpone(
+                delivery.pk, token=token, wait=verdict.wait, state=DeliveryState.PENDING
+            )
+        if not is_ours:
+            return False
         DeliveryAttempt.objects.log(
             delivery.pk,
             at=verdict.at,
             outcome=verdict.outcome,
             error=verdict.error,
             status_code=verdict.status_code,
-            duration_ms=duration_ms,
+            duration_ms=_milliseconds(verdict.duration),
         )
-    if is_ours and verdict.outcome is AttemptOutcome.FAILED:
-        _bury(delivery, error=verdict.error)
-    return is_ours
+        if failed:
+            _bury(delivery, error=verdict.error)
+        if verdict.gone and delivery.channel is not None:
+            switch_channel_off(delivery.channel, reason=GONE)
+    return True
+
+
+def _note(delivery: Delivery, verdict: Verdict) -> ChannelOutcome:
+    """Count and log a recorded attempt, and give what came of it."""
+    kind = delivery.channel.kind if delivery.channel else "none"
+    DELIVERIES.labels(str(delivery.channel_id), kind, verdict.outcome.value).inc()
+    logger.info(
+        "delivery_attempt",
+        delivery=delivery.pk,
+        channel=delivery.channel_id,
+        outcome=verdict.outcome.value,
+        status_code=verdict.status_code,
+        error=verdict.error,
+    )
+    return ChannelOutcome(
+        channel_id=delivery.channel_id,
+        channel=delivery.channel_name,
+        outcome=verdict.outcome.value,
+        delivery_id=delivery.pk,
+        status_code=verdict.status_code,
+        error=verdict.error,
+        retry_in_seconds=verdict.wait.total_seconds() if verdict.outcome is AttemptOutcome.RETRY else None,
+        duration_ms=_milliseconds(verdict.duration),
+    )
 
 
 def _bury(delivery: Delivery, *, error: str) -> None:

@@ -4,23 +4,26 @@ A message asks for one delivery, and the thread that takes it serves the channel
 the receiver is quick, further ones along with it, since the statements around a send cost more than the send.
 
 1. Claim: one worker takes deliveries for the time of a lease, and the attempt counts from here.
-2. Attempt: the bytes are built and kept at the first one, then sent; every attempt sends the same bytes.
-3. Record: attempt, state and what follows from them in one transaction, if the claim is still ours.
+2. Begin: the bytes are built and kept at the first attempt; every attempt sends the same bytes.
+3. Send, one after the other.
+4. Record: attempts, states and what follows from them, where the claim is still ours.
 
-A worker that dies between 2 and 3 leaves the delivery due again: it is sent once more under the same key.
+A worker that dies between 3 and 4 leaves its deliveries due again: they are sent once more under the same keys.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from alerts.choices import QUIET_LOOK, AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
+from alerts.channels.registry import transport_of
+from alerts.choices import LEASE_MARGIN, QUIET_LOOK, AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome, DeliveryResult
-from alerts.services.attempts import attempt, cameras_of, lease_of, record, severity_of
+from alerts.services.attempts import Verdict, attempt, cameras_of, fix_body, lease_of, record, severity_of
 from alerts.services.flood import let_go, pass_limit
 from alerts.services.lanes import Lanes, Place
 from alerts.services.sending import breaker_of
@@ -35,6 +38,8 @@ from siteadmin.core.retry import requeue
 logger = structlog.get_logger(__name__)
 
 LANES = Lanes()
+BEGIN_WITHIN_SECONDS = LEASE_MARGIN.total_seconds() / 2
+"""How long after its lease began a delivery may still be sent: its deadline must lie within the lease."""
 ALL_DISMISSED = "Every alert in it was dismissed"
 
 
@@ -200,10 +205,12 @@ def _send_each(
 ) -> dict[int, ChannelOutcome]:
     """Send one after the other while it goes well and quickly; the rest waits as before."""
     outcomes: dict[int, ChannelOutcome] = {}
+    made: list[tuple[Delivery, Verdict]] = []
     waiting = list(deliveries)
     try:
-        goes_well = True
-        while waiting and goes_well:
+        _begin(waiting)
+        until, goes_well = time.monotonic() + BEGIN_WITHIN_SECONDS, True
+        while waiting and goes_well and time.monotonic() < until:
             delivery = waiting.pop(0)
             place.begin()
             try:
@@ -212,16 +219,48 @@ def _send_each(
                 waiting.append(delivery)
                 outcomes[delivery.pk] = _outcome_of(delivery, AttemptOutcome.HELD, error=error.message)
                 break
-            outcome = None if verdict is None else record(delivery, verdict)
-            if outcome is None:
-                logger.warning("lease_lost", step=Step.DELIVER.value, delivery=delivery.pk)
-            else:
-                outcomes[delivery.pk] = outcome
-            goes_well = place.end(well=verdict is None or verdict.outcome is not AttemptOutcome.RETRY)
+            made.append((delivery, verdict))
+            if not _may_come_twice(delivery):
+                outcomes |= _record(made)
+            goes_well = place.end(well=verdict.outcome is not AttemptOutcome.RETRY)
     finally:
+        outcomes |= _record(made)
         # Not the one at which something unforeseen happened: its attempt counts, or it would be tried for ever.
         Delivery.objects.give_back(waiting)
     return outcomes
+
+
+def _begin(waiting: list[Delivery]) -> None:
+    """Build and keep the bytes of claimed deliveries; those whose claim was lost are left out from here on."""
+    claimed = list(waiting)
+    fresh = {delivery.pk for delivery in claimed if delivery.body is None}
+    for _ in claimed:
+        delivery = waiting.pop(0)  # so that it is not given back, should building its bytes end us
+        if fix_body(delivery):
+            waiting.append(delivery)
+    stand: set[int] = set()
+    if waiting:
+        stand = Delivery.objects.begin(waiting, lease=lease_of(waiting[0].channel), fresh=fresh)
+    waiting[:] = [delivery for delivery in waiting if delivery.pk in stand]
+    _note_lost(delivery for delivery in claimed if delivery.pk not in stand)
+
+
+def _record(made: list[tuple[Delivery, Verdict]]) -> dict[int, ChannelOutcome]:
+    """Record attempts, which are then dealt with."""
+    outcomes = record(made)
+    _note_lost(delivery for delivery, _ in made if delivery.pk not in outcomes)
+    made.clear()
+    return outcomes
+
+
+def _note_lost(deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        logger.warning("lease_lost", step=Step.DELIVER.value, delivery=delivery.pk)
+
+
+def _may_come_twice(delivery: Delivery) -> bool:
+    """Tell whether its receiver knows a message again by its key: then several may be recorded together."""
+    return delivery.channel is not None and transport_of(delivery.channel.kind).knows_keys
 
 
 def _hold_back(delivery: Delivery, *, error: str, seconds: float) -> ChannelOutcome:

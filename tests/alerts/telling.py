@@ -5,6 +5,8 @@ from typing import Any
 
 from alerts.models import Channel, Delivery
 from alerts.results import ChannelOutcome
+from alerts.services import attempts
+from alerts.services.attempts import Verdict, fix_body
 from alerts.services.channels import create_channel
 from alerts.services.delivery import claim_deliveries, deliver
 from siteadmin.core.models import DeadLetter
@@ -35,6 +37,13 @@ def deliver_now(delivery: Delivery) -> ChannelOutcome:
 def claim(delivery: Delivery) -> Delivery | None:
     """Take a delivery as a worker does that is about to send it."""
     return next(iter(claim_deliveries(delivery.pk, channel=Channel.objects.get_by_id(delivery.channel_id))), None)
+
+
+def attempt(delivery: Delivery) -> Verdict | None:
+    """Attempt a claimed delivery as a worker does; None where it lost the claim before."""
+    fix_body(delivery)
+    stand = Delivery.objects.begin([delivery], lease=attempts.lease_of(delivery.channel), fresh={delivery.pk})
+    return attempts.attempt(delivery) if stand else None
 
 
 def waits(delivery: Delivery, *, at_least: float, at_most: float) -> bool:

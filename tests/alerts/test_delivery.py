@@ -11,12 +11,12 @@ from alerts import tasks
 from alerts.choices import AlertStatus
 from alerts.models import Channel, Delivery
 from alerts.results import DeliveryResult
-from alerts.services.attempts import attempt, record
+from alerts.services.attempts import record
 from alerts.services.channels import create_channel
 from alerts.services.delivery import deliver
 from events.models import Event
 from siteadmin.core.retry import requeue
-from tests.alerts.telling import SECRET, claim, deliver_now, delivery_to, letters, waits
+from tests.alerts.telling import SECRET, attempt, claim, deliver_now, delivery_to, letters, waits
 from tests.factories import DeliveryFactory
 from tests.fakes.http_server import Answer, HttpServer, closed_port
 from tests.fakes.smtp_server import SmtpServer
@@ -268,7 +268,7 @@ def test_worker_that_lost_its_lease_records_nothing(hook: Channel, receiver: Htt
     expire_lease(delivery)
     deliver(delivery.pk)
 
-    assert record(slow, verdict) is None
+    assert record([(slow, verdict)]) == {}
 
     delivery.refresh_from_db()
     assert (delivery.state, letters()) == ("delivered", [])

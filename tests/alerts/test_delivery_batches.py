@@ -19,7 +19,7 @@ from alerts.services.lanes import Lanes
 from alerts.services.lifecycle import dismiss_alert, snooze_alert
 from siteadmin.core.pipeline import Step
 from tests.alerts.judging import waiting_event
-from tests.alerts.telling import claim, deliver_now, delivery_to, webhook_to
+from tests.alerts.telling import attempt, claim, deliver_now, delivery_to, webhook_to
 from tests.factories import AlertRuleFactory, UserFactory
 from tests.fakes.http_server import Answer, HttpServer
 from tests.query_counts import assert_query_count
@@ -205,9 +205,9 @@ class TestSnoozed:
         claimed = claim(delivery)
         assert claimed is not None
         snooze_alert(delivery.alert_id, minutes=30, by=UserFactory())
-        verdict = attempts_service.attempt(claimed)
+        verdict = attempt(claimed)
         assert verdict is not None
-        attempts_service.record(claimed, verdict)
+        attempts_service.record([(claimed, verdict)])
 
         outcome = deliver_now(delivery)
 

@@ -9,14 +9,14 @@ import pytest
 from alerts.models import Channel, Delivery
 from alerts.services import attempts as attempts_service
 from alerts.services import delivery as delivery_service
-from alerts.services.attempts import attempt, record
+from alerts.services.attempts import record
 from alerts.services.channels import delete_channel, send_test_message, update_channel
 from alerts.services.delivery import deliver, retry_delivery
 from siteadmin.core.breaker import CircuitBreaker
 from siteadmin.core.exceptions import DeliveryNotFoundError, InvalidStateTransitionError
 from siteadmin.core.models import BreakerState
 from siteadmin.core.retry import requeue
-from tests.alerts.telling import claim, deliver_now, delivery_to, letters, waits, webhook_to
+from tests.alerts.telling import attempt, claim, deliver_now, delivery_to, letters, waits, webhook_to
 from tests.factories import ChannelFactory, DeliveryFactory
 from tests.fakes.http_server import Answer, HttpServer
 
@@ -45,7 +45,7 @@ def test_410_of_an_address_that_was_changed_meanwhile_switches_nothing_off(hook:
     assert verdict is not None
     update_channel(hook.pk, config={"url": receiver.url + "/new"})
 
-    record(claimed, verdict)
+    record([(claimed, verdict)])
 
     hook.refresh_from_db()
     assert hook.enabled
@@ -186,7 +186,7 @@ def test_410_tells_all_other_channels_once(hook: Channel, receiver: HttpServer) 
 
     for claimed, verdict in zip(claims, verdicts, strict=True):
         assert claimed is not None and verdict is not None
-        record(claimed, verdict)
+        record([(claimed, verdict)])
 
     notice = Delivery.objects.get(purpose="notice")
     assert (notice.channel, off.deliveries.count()) == (other, 0)

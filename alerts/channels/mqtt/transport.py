@@ -41,6 +41,7 @@ class MqttTransport:
     """One message with QoS 1 an attempt, accepted when the broker has acknowledged it."""
 
     wants_picture = False
+    knows_keys = False
 
     def validate(self, config: Config, *, old: Config | None = None) -> Config:
         """Check the settings; a masked password keeps the old one."""
