@@ -93,6 +93,22 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
         due = self.get_queryset().filter(of_channel, due_at__lte=Now())
         return list(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
 
+    def channels_waited_for(self, besides: Sequence[int]) -> set[int]:
+        """Give those channels of these deliveries for which others are due too."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT DISTINCT own.channel_id FROM alerts_delivery own
+                WHERE own.id = ANY(%(ids)s) AND EXISTS (
+                    SELECT FROM alerts_delivery other
+                    WHERE other.channel_id = own.channel_id AND other.due_at <= statement_timestamp()
+                      AND other.id <> ALL(%(ids)s)
+                )
+                """,
+                {"ids": list(besides)},
+            )
+            return {row[0] for row in cursor.fetchall()}
+
     def hold_due(self, channel_id: int, *, wait: timedelta, error: str) -> None:
         """Let all that is due of a channel wait that long, and note why on each that was not held back before.
 

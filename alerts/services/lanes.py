@@ -20,7 +20,7 @@ SLOW_AFTER_SECONDS = 1.0
 """An attempt that took or takes longer is slow."""
 REMEMBERED_SECONDS = 10.0
 """How long an empty lane remembers that its receiver was quick."""
-MOST_AT_ONCE = 10
+MOST_AT_ONCE = 20
 SPAN_SECONDS = 0.5
 """How many deliveries a thread takes at once: so many, or what it sends in about this time at the last attempt's pace.
 Long enough to save most of the statements around a send, short enough that none waits while other threads idle."""

@@ -4,11 +4,16 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+import structlog
+from django.db import transaction
 from django.utils import timezone
 
 from alerts.choices import ChannelKind, DeliveryState
 from alerts.models import Alert, Channel, Delivery, Escalation, EscalationStep
-from siteadmin.core.pipeline import Step, dispatch
+from siteadmin.core import pipeline
+from siteadmin.core.pipeline import Step
+
+logger = structlog.get_logger(__name__)
 
 Quiet = Callable[[Alert, Channel], str]
 """Says why this channel is not to be told of this alert now, or gives an empty text."""
@@ -67,10 +72,28 @@ def write_deliveries(
     first, repeats = _settle_repeats(deliveries)
     Delivery.objects.create_many(first)
     Delivery.objects.create_many(repeats)
-    for delivery in first:
-        if delivery.state == DeliveryState.PENDING:
-            dispatch(Step.DELIVER, delivery.pk)
+    waiting = [delivery for delivery in first if delivery.state == DeliveryState.PENDING]
+    if waiting:
+        transaction.on_commit(lambda: ask_for(waiting), robust=True)
     return deliveries
+
+
+def ask_for(deliveries: Sequence[Delivery]) -> None:
+    """Ask for new deliveries to be sent.
+
+    While the senders have messages enough, a channel that others wait for needs none: whoever sends these sends more
+    of the channel along, and asks for what is left. A message costs more than a delivery that is sent with others.
+    """
+    try:
+        if pipeline.has_enough(Step.DELIVER):
+            busy = Delivery.objects.channels_waited_for([delivery.pk for delivery in deliveries])
+            deliveries = [delivery for delivery in deliveries if delivery.channel_id not in busy]
+    except pipeline.BrokerUnavailableError as error:
+        logger.warning("broker_unreachable", step=Step.DELIVER.value, error=str(error))
+        return
+    for delivery in deliveries:
+        if not pipeline.send(Step.DELIVER, delivery.pk):
+            break  # the broker is away; the sweeper asks when it is back
 
 
 def new_key() -> str:

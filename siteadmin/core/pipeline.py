@@ -87,6 +87,11 @@ def send_all(step: Step, subject_ids: Sequence[int]) -> bool:
     return True
 
 
+def has_enough(step: Step) -> bool:
+    """Tell whether so many messages wait for a step that its workers are busy; BrokerUnavailableError as `queued`."""
+    return queued(step) >= MAX_QUEUED
+
+
 def queued(step: Step) -> int:
     """Count the messages that wait in the broker for a step; BrokerUnavailableError where it does not answer."""
     try:

@@ -1,13 +1,12 @@
 """Writes what the benchmarks of delivery send; runs inside the product's own environment."""
 
 from alerts.models import Alert, Channel, Delivery
-from alerts.services.outbox import new_key
-from siteadmin.core.pipeline import Step, send
+from alerts.services.outbox import ask_for, new_key
 from tests.factories import AlertFactory
 
 
 def write_deliveries(channel_id: int, count: int) -> None:
-    """Write so many deliveries that are due, each of an alert of its own, and hand a message for each to the broker."""
+    """Write so many deliveries that are due, each of an alert of its own, and ask for each as the rules do."""
     channel = Channel.objects.get(pk=channel_id)
     first = AlertFactory()
     alerts = Alert.objects.create_many(
@@ -32,4 +31,4 @@ def write_deliveries(channel_id: int, count: int) -> None:
         for alert in alerts
     )
     for delivery in deliveries:
-        send(Step.DELIVER, delivery.pk)
+        ask_for([delivery])
