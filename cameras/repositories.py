@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import (
     Case,
     Count,
@@ -112,10 +112,14 @@ class CameraRepository(_CameraRepository["Camera"]):
         """Write a new camera; IntegrityError where its id, folder or name is taken."""
         camera.save(force_insert=True, using=self.db)
 
-    def create_if_absent(self, *, camera_id: str, name: str, folder_path: str) -> None:
-        """Make the camera by one statement; whoever has its id, folder or name already stays as it is."""
-        camera = self.model(id=camera_id, name=name, folder_path=folder_path)
-        self.get_queryset().bulk_create([camera], ignore_conflicts=True)
+    def create_if_absent(self, *, camera_id: str, name: str, folder_path: str) -> bool:
+        """Make the camera; False where another has its id, folder or name already, which stays as it is."""
+        try:
+            with transaction.atomic(using=self.db):
+                self.insert(self.model(id=camera_id, name=name, folder_path=folder_path))
+        except IntegrityError:
+            return False
+        return True
 
     def save_fields(self, camera: "Camera", *, fields: Iterable[str]) -> None:
         """Write these fields of a camera and no other."""

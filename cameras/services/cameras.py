@@ -65,10 +65,10 @@ def find_or_create_camera(folders: Sequence[str]) -> tuple[Camera, int]:
     folder = storable_folder(folders[0])
     plain = clean_name(folders[0], limit=LONGEST_NAME) or camera_id
     for name in (plain, f"{plain[: LONGEST_NAME - len(camera_id) - 3]} ({camera_id})"):
-        Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=folder)
+        if Camera.objects.create_if_absent(camera_id=camera_id, name=name, folder_path=folder):
+            logger.info("camera_created", camera=camera_id, folder=folder)
         camera = Camera.objects.get_by_id(camera_id) or Camera.objects.get_by_folder_path(folder)
         if camera is not None:
-            logger.info("camera_created", camera=camera.pk, folder=folder)
             return camera, 1
     raise ProcessingError(f"No camera could be made for the folder '{folder}'")
 

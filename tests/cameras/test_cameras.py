@@ -1,5 +1,6 @@
 """Cameras falling silent, their repository, and the check of their folder."""
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from cameras.checks import check_camera_root
 from cameras.choices import CameraStatus
 from cameras.models import Camera, Snapshot
 from cameras.results import IntakeOutcome, IntakeResult, SilenceResult
+from cameras.services import find_or_create_camera
 from cameras.tasks import mark_silent
+from tests.core.threads import run_together
 from tests.factories import CameraFactory, SnapshotFactory
 
 
@@ -106,3 +109,15 @@ def test_root_that_cannot_be_made_is_an_error(settings: Any) -> None:
 def test_root_that_is_not_writable_is_an_error(settings: Any) -> None:
     settings.CAMERA_ROOT = Path("/proc")
     assert "not writable" in check_camera_root()[0].msg
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_meets_a_new_folder_at_once_makes_one_camera_and_tells_of_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    found = run_together(lambda _: find_or_create_camera(["Front Door"])[0].pk, workers=8)
+
+    told = [record.msg["event"] for record in caplog.records if isinstance(record.msg, dict)]
+    assert (found, told) == (["front_door"] * 8, ["camera_created"])
