@@ -165,7 +165,8 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
     def first_of_events(self, event_ids: Sequence[int]) -> "dict[tuple[int | None, int | None, str], Delivery]":
         """Give what tells each channel of these events, by event, channel and severity; locked to the end.
 
-        The lock lets one who records that it was sent come before or after, but not meanwhile.
+        The lock lets one who records that it was sent come before or after, but not meanwhile. What failed for good
+        tells nobody, and leaves its place to the next.
         """
         rows = (
             self.get_queryset()
@@ -176,7 +177,15 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
             .order_by("pk")
             .select_for_update(of=("self",), no_key=True)
         )
-        return {(row.alert.event_id, row.channel_id, row.severity): row for row in rows if row.alert is not None}
+        found = list(rows)
+        failed = {row.pk for row in found if DeliveryState.FAILED in (row.state, row.told_by and row.told_by.state)}
+        if failed:
+            self.get_queryset().filter(pk__in=failed).update(event=None)
+        return {
+            (row.alert.event_id, row.channel_id, row.severity): row
+            for row in found
+            if row.alert is not None and row.pk not in failed
+        }
 
     def for_link(self, delivery_id: int) -> "Delivery | None":
         """Give a delivery with its alert, camera and channel, without its body."""

@@ -14,7 +14,7 @@ from PIL import Image
 from alerts.models import Alert, Channel, ChannelPace, Delivery
 from alerts.services import notices
 from alerts.services.channels import update_channel
-from alerts.services.delivery import deliver
+from alerts.services.delivery import deliver, retry_delivery
 from alerts.services.evaluation import evaluate_event
 from alerts.services.lifecycle import dismiss_alert
 from tests.alerts.judging import waiting_event
@@ -189,6 +189,45 @@ class TestOnceAnEvent:
 
         assert Alert.objects.get(rule=rule).status == "delivered"
         assert Delivery.objects.filter(state="pending").count() == 0
+
+    def test_a_rule_that_holds_after_the_message_failed_for_good_gets_one_of_its_own(
+        self, hook: Channel, receiver: HttpServer
+    ) -> None:
+        AlertRuleFactory(channels=[hook])
+        event = waiting_event()
+        evaluate_event(event.pk)
+        receiver.script(Answer(404))
+        failed = Delivery.objects.get()
+        deliver(failed.pk)
+        rule = AlertRuleFactory(channels=[hook])
+        type(event).objects.wait_again(event.pk)
+
+        evaluate_event(event.pk)
+        deliver(Delivery.objects.exclude(pk=failed.pk).get().pk)
+
+        assert Alert.objects.get(rule=rule).status == "delivered"
+        retry_delivery(failed.pk)
+        deliver_now(failed)
+        assert (failed.state, len(receiver.requests)) == ("delivered", 3)
+
+    def test_a_rule_that_holds_after_the_digest_failed_for_good_gets_a_message_of_its_own(
+        self, limited: Channel, receiver: HttpServer
+    ) -> None:
+        deliver_all([delivery_to(limited) for _ in range(2)])
+        AlertRuleFactory(channels=[limited])
+        event = waiting_event()
+        evaluate_event(event.pk)
+        deliver(Delivery.objects.order_by("pk").last().pk)
+        end_period()
+        receiver.script(Answer(404))
+        send_digest()
+        rule = AlertRuleFactory(channels=[limited])
+        type(event).objects.wait_again(event.pk)
+
+        evaluate_event(event.pk)
+        deliver(Delivery.objects.order_by("pk").last().pk)
+
+        assert Alert.objects.get(rule=rule).status == "delivered"
 
     def test_another_channel_is_told_too(self, hook: Channel) -> None:
         AlertRuleFactory(channels=[hook])
