@@ -23,7 +23,7 @@ FIRST_MODES = ("home", "away", "night")
 """Of a fresh site; the first is active."""
 LONGEST_SNOOZE_MINUTES = 30 * 24 * 60
 QUIET_LOOK = timedelta(minutes=5)
-"""Until a digest looks again whether somebody is to be told who has no quiet hours then."""
+"""Until what waits for the end of quiet hours looks again."""
 SECRET_OVERLAP = timedelta(days=1)
 """How long a webhook's old secret signs along after a rotation, for receivers to take up the new one."""
 DEFAULT_COOLDOWN_SECONDS = 300

@@ -9,6 +9,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When, Window
 from django.db.models.functions import Now, RowNumber
+from django.utils import timezone
 
 from alerts.choices import AttemptOutcome, DeliveryState
 from alerts.sending_repositories import SendingRepository
@@ -233,6 +234,12 @@ _DeliveryAttemptRepository = Repository.from_queryset(DeliveryAttemptQuerySet)
 
 class DeliveryAttemptRepository(_DeliveryAttemptRepository["DeliveryAttempt"]):
     """Look-ups and writes of delivery attempts."""
+
+    def note_held(self, delivery_id: int, *, error: str) -> None:
+        """Note why a delivery is held back, unless that is what was noted last; its row is locked by the caller."""
+        noted = self.get_queryset().filter(delivery_id=delivery_id).order_by("-number").values_list("outcome", "error")
+        if noted.first() != (AttemptOutcome.HELD, error):
+            self.log(delivery_id, at=timezone.now(), outcome=AttemptOutcome.HELD, error=error)
 
     def log(
         self,

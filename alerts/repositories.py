@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
+from django.apps import apps
+from django.db.models import Exists, OuterRef
+
 from alerts.choices import ChannelKind
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
@@ -43,6 +46,12 @@ class ChannelRepository(_ChannelRepository["Channel"]):
     def get_locked(self, channel_id: int) -> "Channel | None":
         """Give the channel, locked until the transaction ends."""
         return self.get_queryset().select_for_update(no_key=True).filter(pk=channel_id).first()
+
+    def get_to_serve(self, channel_id: int) -> "Channel | None":
+        """Give the channel, with `has_quiet_hours`."""
+        hours = apps.get_model("alerts", "QuietHours")._default_manager.filter(channel_id=OuterRef("pk"))
+        counting = hours.filter(counts_until=None, enabled=True)
+        return self.annotate(has_quiet_hours=Exists(counting)).filter(pk=channel_id).first()
 
     def switch_off(self, channel_id: int, *, revision: int, reason: str) -> bool:
         """Switch the channel off, unless it is off or somebody gave it other settings meanwhile."""

@@ -170,6 +170,10 @@ class QuietHoursRepository(_QuietHoursRepository["QuietHours"]):
         wanted = Q(channel_id__in=list(channel_ids)) | Q(user__isnull=False)
         return list(self.counting(since, until).filter(wanted, enabled=True))
 
+    def of_channel(self, channel_id: int) -> list["QuietHours"]:
+        """Give what is switched on for a channel now."""
+        return list(self.current().filter(enabled=True, channel_id=channel_id).order_by("pk"))
+
     def of_people(self, user_ids: Iterable[int]) -> list["QuietHours"]:
         """Give what is switched on for these people now."""
         return list(self.current().filter(enabled=True, user_id__in=list(user_ids)).order_by("pk"))

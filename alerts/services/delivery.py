@@ -21,13 +21,13 @@ from django.utils import timezone
 
 from alerts.channels.registry import transport_of
 from alerts.choices import LEASE_MARGIN, QUIET_LOOK, AlertStatus, AttemptOutcome, DeliveryPurpose, DeliveryState
-from alerts.models import Channel, Delivery
+from alerts.models import Channel, Delivery, DeliveryAttempt
 from alerts.results import ChannelOutcome, DeliveryResult
 from alerts.services.attempts import Verdict, attempt, cameras_of, fix_body, lease_of, record, severity_of
 from alerts.services.flood import let_go, pass_limit
 from alerts.services.lanes import Lanes, Place
 from alerts.services.sending import breaker_of
-from alerts.services.suppression import quiet_people
+from alerts.services.suppression import quiet_channel, quiet_people
 from siteadmin.core import audit, pipeline
 from siteadmin.core.breaker import BreakerView, Position, state_of
 from siteadmin.core.exceptions import CircuitBreakerOpenError, DeliveryNotFoundError, InvalidStateTransitionError
@@ -120,7 +120,7 @@ def _ask_for_more(channel_id: int | None) -> None:
 
 def _serve(delivery_id: int, *, channel_id: int | None, place: Place) -> dict[int, ChannelOutcome]:
     """Do what is to be done for a channel now, beginning with this delivery; what became of each, by id."""
-    channel = None if channel_id is None else Channel.objects.get_by_id(channel_id)
+    channel = None if channel_id is None else Channel.objects.get_to_serve(channel_id)
     if channel is None:
         return _send_each(claim_deliveries(delivery_id, channel=None), place=place)
     own = Delivery(pk=delivery_id, channel=channel, channel_name=channel.name)
@@ -163,11 +163,8 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     if delivery.purpose == DeliveryPurpose.DIGEST:
         if let_go(delivery):
             return _outcome_of(delivery, DeliveryState.SKIPPED, error=ALL_DISMISSED)
-        quiet = _why_quiet(delivery)
-        if not quiet:
-            return None
-        rows.hold(delivery.pk, token=token, wait=QUIET_LOOK)  # it goes on gathering until somebody is to be told
-        return _outcome_of(delivery, AttemptOutcome.HELD, error=quiet, wait=QUIET_LOOK)
+        quiet = _channel_quiet(delivery) or _people_quiet(delivery)
+        return _wait_for_end(delivery, quiet=quiet) if quiet else None  # it goes on gathering until then
     snoozed_for = timedelta(0)
     if alert is not None and alert.snoozed_until is not None:
         snoozed_for = alert.snoozed_until - timezone.now()
@@ -177,7 +174,10 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     elif alert is not None and delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
         reason = "The alert was acknowledged before it escalated"
     elif snoozed_for <= timedelta(0):
-        reason = _why_quiet(delivery)
+        quiet = _channel_quiet(delivery)
+        if quiet:
+            return _wait_for_end(delivery, quiet=quiet)
+        reason = _people_quiet(delivery)
         if not reason:
             return None
     with transaction.atomic():
@@ -192,7 +192,21 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     return _outcome_of(delivery, AttemptOutcome.HELD, error="The alert is snoozed", wait=snoozed_for)
 
 
-def _why_quiet(delivery: Delivery) -> str:
+def _wait_for_end(delivery: Delivery, *, quiet: str) -> ChannelOutcome:
+    """Let a claimed delivery wait while it is quiet hours; it was to be sent before they began."""
+    assert delivery.claim_token is not None
+    with transaction.atomic():
+        if Delivery.objects.hold(delivery.pk, token=delivery.claim_token, wait=QUIET_LOOK):
+            DeliveryAttempt.objects.note_held(delivery.pk, error=quiet)
+    return _outcome_of(delivery, AttemptOutcome.HELD, error=quiet, wait=QUIET_LOOK)
+
+
+def _channel_quiet(delivery: Delivery) -> str:
+    """Say that it is the channel's quiet hours, or give an empty text."""
+    return "" if delivery.channel is None else quiet_channel(delivery.channel, severity=severity_of(delivery))
+
+
+def _people_quiet(delivery: Delivery) -> str:
     """Say that it is the quiet hours of all whom a delivery would reach, or give an empty text."""
     channel = delivery.channel
     if channel is None:

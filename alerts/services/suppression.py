@@ -46,6 +46,14 @@ def load_suppressions(
     )
 
 
+def quiet_channel(channel: Channel, *, severity: str) -> str:
+    """Give the reason not to use a channel now, "" where there is none; one that tells of no alert is not critical."""
+    if not getattr(channel, "has_quiet_hours", True):
+        return ""
+    hours = Suppressions(quiet={channel.pk: _facts_of_hours(QuietHours.objects.of_channel(channel.pk))})
+    return hours.quiet_reason(channel.pk, severity=Severity(severity or Severity.HIGH), at=timezone.now())
+
+
 def quiet_people(channel: Channel, *, severity: str, cameras: frozenset[str] | None) -> tuple[frozenset[int], str]:
     """Give whose devices are to be left out now, and the reason to tell nobody at all, "" where there is none.
 
