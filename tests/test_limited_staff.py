@@ -213,7 +213,7 @@ def test_pages_act_on_no_hidden_alert_and_on_nothing_of_all_cameras(
     assert Alert.objects.get(pk=rows[OWN]["alert.pk"]).status == "acknowledged"
     assert client.post(f"/modes/{rows[HIDDEN]['mode.pk']}/activate/").status_code == 403
     assert client.post("/demo/remove/").status_code == 403
-    assert client.post(f"/rules/{rows[OWN]['alert-rule.pk']}/preview/").status_code == 404
+    assert client.post(f"/admin/alerts/alertrule/{rows[OWN]['alert-rule.pk']}/preview/").status_code == 404
     upload = rows[OWN]["unassigned-upload.pk"]
     assert client.post(f"/admin/cameras/unassignedupload/{upload}/assign/").status_code == 403
 

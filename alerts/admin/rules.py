@@ -1,143 +1,26 @@
-"""The admin pages of rules: made with plain fields, stored by the services."""
+"""The admin pages of rules: made with plain fields, previewed before they are stored, stored by the services."""
 
 from typing import Any, ClassVar
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelect2MultipleWidget,
-    UnfoldAdminTextInputWidget,
-)
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 
-from alerts.choices import DAYS, MOST_ESCALATION_STEPS
-from alerts.dedup_keys import TemplateError, check_template
-from alerts.models import AlertRule, Channel, EscalationStep, Mode
-from alerts.schedules import ScheduleError, parse_schedule
+from alerts.admin.rule_form import SCHEDULE_FIELDS, AlertRuleForm
+from alerts.admin.rule_preview import show_preview
+from alerts.choices import MOST_ESCALATION_STEPS
+from alerts.models import AlertRule, EscalationStep
 from alerts.services.rule_changes import create_rule, delete_rule, update_rule
 from alerts.services.silences import snooze_rule
-from cameras.models import Camera, Zone
-from siteadmin.core.admin import VERSION, BaseInline, ServiceAdmin, VersionedForm
+from siteadmin.core.admin import VERSION, BaseInline, ServiceAdmin
+from siteadmin.core.permissions import camera_access
 
 CONDITIONS = ("risk_threshold", "camera_ids", "object_types", "min_confidence", "zone_ids", "modes")
-SCHEDULE_FIELDS = {"days": "days", "start": "start", "end": "end", "timezone": "schedule_timezone"}
-"""Form fields by the schedule's own."""
 SILENCE_MINUTES = 60
-
-
-class AlertRuleForm(VersionedForm[AlertRule]):
-    """A rule with cameras, zones and channels to choose from, and its schedule as plain fields."""
-
-    camera_ids = forms.MultipleChoiceField(
-        label="Cameras", required=False, widget=UnfoldAdminSelect2MultipleWidget, help_text="None: all."
-    )
-    zone_ids = forms.TypedMultipleChoiceField(
-        label="Zones",
-        required=False,
-        coerce=int,
-        widget=UnfoldAdminSelect2MultipleWidget,
-        help_text="The object must stand in one of them. None: anywhere.",
-    )
-    object_types = forms.CharField(
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Separated by commas, such as person, car. Empty: any.",
-    )
-    days = forms.MultipleChoiceField(
-        required=False,
-        choices=[(day, day.capitalize()) for day in DAYS],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="None: every day. A span over midnight belongs to the day it starts on.",
-    )
-    start = forms.CharField(
-        required=False, widget=UnfoldAdminTextInputWidget, help_text="HH:MM. Without start and end: at all times."
-    )
-    end = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget, help_text="HH:MM, or 24:00.")
-    schedule_timezone = forms.CharField(
-        label="Time zone", required=False, widget=UnfoldAdminTextInputWidget, help_text="Such as Europe/Berlin."
-    )
-    channel_ids = forms.TypedMultipleChoiceField(
-        label="Channels", required=False, coerce=int, widget=UnfoldAdminSelect2MultipleWidget, help_text="Who is told."
-    )
-
-    modes = forms.MultipleChoiceField(
-        required=False, widget=UnfoldAdminSelect2MultipleWidget, help_text="One of them must be active. None: any."
-    )
-
-    class Meta:
-        model = AlertRule
-        fields = [
-            "name",
-            "description",
-            "enabled",
-            "severity",
-            "trigger",
-            "risk_threshold",
-            "min_confidence",
-            "cooldown_seconds",
-            "dedup_key_template",
-        ]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        rule = self.instance
-        cameras = {camera.pk: str(camera) for camera in Camera.objects.active()}
-        zones = {zone.pk: f"{zone.camera}: {zone}" for zone in Zone.objects.select_related("camera")}
-        self._offer("camera_ids", cameras, kept=rule.camera_ids)
-        self._offer("zone_ids", zones, kept=rule.zone_ids)
-        self._offer("modes", {name: name for name in Mode.objects.names()}, kept=rule.modes)
-        self._offer("channel_ids", {one.pk: one.name for one in Channel.objects.get_all()})
-        schedule = rule.schedule or {}
-        stored = {
-            "camera_ids": rule.camera_ids,
-            "zone_ids": rule.zone_ids,
-            "modes": rule.modes,
-            "object_types": ", ".join(rule.object_types),
-            "channel_ids": [] if rule._state.adding else rule.channel_ids,
-            "schedule_timezone": settings.TIME_ZONE,
-            **{field: schedule[name] for name, field in SCHEDULE_FIELDS.items() if name in schedule},
-        }
-        # Over what the form reads off the model's fields, under what the address fills in.
-        self.initial = {**self.initial, **stored, **(kwargs.get("initial") or {})}
-
-    def _offer(self, name: str, choices: dict[Any, str], *, kept: list[Any] | None = None) -> None:
-        """Let these be chosen, and what the rule has already, whatever became of it."""
-        field = self.fields.get(name)
-        if isinstance(field, forms.ChoiceField):
-            gone = {one: f"{one} (gone)" for one in kept or () if one not in choices}
-            field.choices = list((choices | gone).items())
-
-    def clean_object_types(self) -> list[str]:
-        """Give the types, each once."""
-        words = [word.strip() for word in self.cleaned_data["object_types"].split(",")]
-        if any(len(word) > 64 for word in words):
-            raise forms.ValidationError("A type has at most 64 signs.")
-        return list(dict.fromkeys(filter(None, words)))
-
-    def clean_dedup_key_template(self) -> str:
-        """Refuse placeholders that are unknown or reach further."""
-        template: str = self.cleaned_data["dedup_key_template"]
-        try:
-            check_template(template)
-        except TemplateError as error:
-            raise forms.ValidationError(str(error)) from error
-        return template
-
-    def clean(self) -> dict[str, Any]:
-        """Put the schedule together; without start, end and days there is none."""
-        cleaned = super().clean() or self.cleaned_data
-        given = {name: cleaned.get(field) for name, field in SCHEDULE_FIELDS.items()}
-        cleaned["schedule"] = None
-        if given["start"] or given["end"] or given["days"]:
-            try:
-                cleaned["schedule"] = parse_schedule(given).as_json()
-            except ScheduleError as error:
-                for name, text in error.errors.items():
-                    self.add_error(SCHEDULE_FIELDS.get(name), text)
-        return cleaned
 
 
 class EscalationStepForm(forms.ModelForm[EscalationStep]):
@@ -185,6 +68,30 @@ class AlertRuleAdmin(ServiceAdmin):
         """Fetch along what the list shows."""
         return AlertRule.objects.with_channels().with_last_fired()
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the previews of what a form holds."""
+        view = self.admin_site.admin_view(require_POST(self.preview))
+        own = [
+            path("add/preview/", view, name="alerts_alertrule_preview_new"),
+            path("<int:rule_id>/preview/", view, name="alerts_alertrule_preview"),
+        ]
+        urls: list[URLPattern] = super().get_urls()
+        return own + urls
+
+    def preview(self, request: HttpRequest, rule_id: int | None = None) -> HttpResponse:
+        """Show what the rule, as the form is filled in, would have made of the last days."""
+        if camera_access(request).camera_ids is not None:  # rules belong to no camera
+            raise Http404
+        if not (self.has_add_permission(request) if rule_id is None else self.has_change_permission(request)):
+            raise PermissionDenied("A preview takes the role operator")
+        rule = None if rule_id is None else self.get_object(request, str(rule_id))
+        if rule is None and rule_id is not None:
+            raise Http404
+        form = self.get_form(request, rule, change=rule is not None)(request.POST, instance=rule)
+        page = "add" if rule is None else "change"
+        back = reverse(f"admin:alerts_alertrule_{page}", args=[] if rule is None else [rule.pk])
+        return show_preview(request, form, original=rule, address=request.path, back=back)
+
     @admin.display(description="Channels", empty_value="-")
     def told(self, rule: AlertRule) -> str:
         """Name the channels."""
@@ -197,9 +104,7 @@ class AlertRuleAdmin(ServiceAdmin):
 
     def save_model(self, request: HttpRequest, obj: AlertRule, form: AlertRuleForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""
-        values = form.cleaned_data
-        names = [*AlertRuleForm.Meta.fields, "camera_ids", "zone_ids", "object_types", "schedule", "modes"]
-        fields = {name: values[name] for name in names}
+        values, fields = form.cleaned_data, form.rule_fields
         if change:
             update_rule(obj.pk, fields=fields, channel_ids=values["channel_ids"], expected_version=values[VERSION])
         else:

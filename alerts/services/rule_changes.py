@@ -18,10 +18,16 @@ ABOUT_SEEN = ("risk_threshold", "object_types", "min_confidence", "zone_ids")
 """Conditions on what is seen, which camera triggers do not have."""
 
 
-def check_rule(*, fields: Mapping[str, Any], channel_ids: Sequence[int] = (), escalation: Steps = ()) -> None:
-    """Refuse what no rule could be made of; ValidationError."""
-    _check_trigger(AlertRule(), fields=fields)
-    _check_ids(AlertRule(), fields=fields, channel_ids=channel_ids)
+def check_rule(
+    rule: AlertRule | None = None,
+    *,
+    fields: Mapping[str, Any],
+    channel_ids: Sequence[int] = (),
+    escalation: Steps = (),
+) -> None:
+    """Refuse what this rule could not be changed to or, without one, what none could be made of; ValidationError."""
+    _check_trigger(rule or AlertRule(), fields=fields)
+    _check_ids(rule or AlertRule(), fields=fields, channel_ids=channel_ids)
     _check_steps(escalation)
 
 

@@ -1,4 +1,4 @@
-"""What people do on the pages: preview a rule, snooze alerts, silence cameras and rules."""
+"""What people do on the pages: snooze alerts, silence cameras and rules."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,9 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from alerts.models import Alert, RuleDecision, Silence
+from alerts.models import Silence
 from siteadmin.core.groups import sync_groups
-from tests.alerts.test_preview import past_event
 from tests.factories import AlertFactory, AlertRuleFactory, CameraFactory, ChannelFactory, DeliveryFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -31,43 +30,6 @@ def browser(role: str) -> Client:
 
 def lasts_an_hour(until: Any) -> bool:
     return abs(until - timezone.now() - HOUR) < timedelta(minutes=1)
-
-
-@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_a_preview_shows_matches_alerts_left_reasons_and_links(headers: Any) -> None:
-    rule, camera = AlertRuleFactory(object_types=["person"], cooldown_seconds=600), CameraFactory()
-    at = timezone.now() - timedelta(days=1)
-    first, second = (past_event(at + n * timedelta(minutes=1), camera=camera) for n in (0, 5))
-    cat = past_event(at, "cat", camera=camera)
-    past_event(at - timedelta(days=7), camera=camera)
-
-    answer = browser("operator").post(f"/rules/{rule.pk}/preview/", headers=headers)
-
-    text = " ".join(answer.content.decode().split())
-    assert answer.status_code == 200
-    assert "3 events: 2 matches, <strong>1 alert</strong>, 1 within the cooldown, 0 suppressed." in text
-    assert f"Within the cooldown of the alert for event {first.pk}" in text
-    assert "no person was seen, but cat" in text
-    for event in (first, second, cat):
-        assert f'href="/admin/events/event/{event.pk}/change/"' in text
-    assert ("<html" in text) is not bool(headers)
-    assert not Alert.objects.exists()
-    assert not RuleDecision.objects.exists()
-
-
-def test_a_preview_is_for_operators() -> None:
-    rule = AlertRuleFactory()
-
-    assert browser("reviewer").post(f"/rules/{rule.pk}/preview/").status_code == 403
-    assert Client().post(f"/rules/{rule.pk}/preview/").status_code == 302
-    assert browser("operator").post("/rules/404404/preview/").status_code == 404
-
-
-def test_a_rules_page_offers_the_preview() -> None:
-    rule, client = AlertRuleFactory(), browser("operator")
-
-    assert "Preview the last 7 days" in client.get(f"/admin/alerts/alertrule/{rule.pk}/change/").content.decode()
-    assert "Preview the last 7 days" not in client.get("/admin/alerts/alertrule/add/").content.decode()
 
 
 @pytest.mark.parametrize(
