@@ -1,6 +1,6 @@
 """Admin pages of cameras, zones and snapshots."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -124,9 +124,10 @@ class CameraAdmin(ServiceAdmin):
         """Load each one's newest picture along."""
         return Camera.objects.with_latest_snapshot().order_by(*(self.get_ordering(request) or ("name", "id")))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Camera | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Camera | None = None) -> Sequence[str]:
         """An id never changes."""
-        return self.readonly_fields if obj is None else ("id", *self.readonly_fields)
+        shown = super().get_readonly_fields(request, obj)
+        return shown if obj is None else ("id", *shown)
 
     @admin.display(description="Latest")
     def picture(self, camera: Camera) -> str:

@@ -35,7 +35,10 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
         super().__init__(*args, **kwargs)
         field = self.fields["camera_ids"]
         assert isinstance(field, forms.MultipleChoiceField)
-        field.choices = [(camera.pk, camera.name) for camera in Camera.objects.active()]
+        offered = {camera.pk: camera.name for camera in Camera.objects.active()}
+        # A camera that is gone stays chosen: a key of none but gone ones would else become one of all.
+        gone = {camera_id: f"{camera_id} (gone)" for camera_id in self.instance.camera_ids if camera_id not in offered}
+        field.choices = list((offered | gone).items())
 
 
 @admin.register(ApiKey)
@@ -49,6 +52,10 @@ class ApiKeyAdmin(ServiceAdmin):
     search_fields = ["name", "prefix"]
     readonly_fields = ["prefix", "created_at", "last_used_at"]
     actions = ["revoke"]
+
+    def get_exclude(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        """A key is made to let somebody in."""
+        return ["revoked_at"] if obj is None else []
 
     @admin.action(description="Revoke: it lets nobody in any more", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

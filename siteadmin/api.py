@@ -24,7 +24,14 @@ from siteadmin.core.unknown import refuse_unknown_parameters
 from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 
-router = ApiRouter()
+router = ApiRouter(
+    further={
+        "system/status": "api-system-status",
+        "stream": "api-stream",
+        "schema": "api-schema",
+        "docs": "api-docs",
+    }
+)
 for part in (cameras_api, events_api, alerts_api, dead_letter_api, audit_api):
     part.register(router)
 

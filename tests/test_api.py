@@ -65,6 +65,19 @@ def test_the_browsable_root_names_who_is_logged_in(client_as: ClientAs) -> None:
     assert "person" in page.content.decode()
 
 
+def test_the_root_names_all_lists_and_what_is_none(client_as: ClientAs) -> None:
+    named = client_as("viewer").get("/api").json()
+
+    assert {"events", "cameras", "system/status", "stream", "schema", "docs"} <= set(named)
+    assert all(address == f"http://testserver/api/{name}" for name, address in named.items())
+
+
+def test_a_page_leads_back_by_what_there_is(client_as: ClientAs) -> None:
+    page = client_as("operator").get("/api/system/status", headers={"accept": "text/html"})
+
+    assert [name for name, _ in page.context["breadcrumblist"]] == ["API", "System Status"]
+
+
 def test_what_is_not_there_is_a_404_problem() -> None:
     response = APIClient().get("/api/nothing")
 

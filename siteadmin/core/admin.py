@@ -1,7 +1,7 @@
 """Bases of the admin pages: big tables are not counted, services make the changes, what the pipeline owns is looked at
 only, and whoever is limited to cameras sees no row, choice or filter of another."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django import forms
@@ -171,6 +171,11 @@ class ServiceAdmin(BaseAdmin):
     create: ClassVar[Callable[..., Model]]
     change: ClassVar[Callable[..., Model]]
     delete: ClassVar[Callable[..., object]]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """Show nothing of a row that is not there yet."""
+        shown: Sequence[str] = super().get_readonly_fields(request, obj)
+        return () if obj is None else shown
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Let the form carry the version to whoever may change the row."""

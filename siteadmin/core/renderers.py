@@ -6,9 +6,13 @@ from typing import Any
 
 from django.template import loader
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
 from siteadmin.core.json import to_json
+
+UNKNOWN_PATH = "Unknown Path"
+"""What DRF calls the view of addresses that are none (`error_views.UnknownPathView`)."""
 
 
 class FastJSONRenderer(JSONRenderer):
@@ -31,6 +35,14 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     """The browsable page of a resource."""
 
     template = "rest_framework/api.html"
+
+    def get_breadcrumbs(self, request: Request) -> list[tuple[str, str]]:
+        """Give the resources above this one: each once, and no part of an address that is none."""
+        found: dict[str, str] = {}
+        for name, address in super().get_breadcrumbs(request):
+            if name != UNKNOWN_PATH:
+                found.setdefault(name, address)
+        return list(found.items())
 
 
 class ProblemRenderer(FastJSONRenderer):

@@ -1,7 +1,9 @@
 """Addresses of the API: with and without a slash at the end, and nothing by suffix."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView, DefaultRouter
@@ -29,6 +31,13 @@ class ApiRouter(DefaultRouter):
     include_format_suffixes = False
     APIRootView = RootView
 
-    def __init__(self) -> None:
+    def __init__(self, *, further: Mapping[str, str] | None = None) -> None:
         super().__init__(trailing_slash=False)
         self.trailing_slash = "/?"
+        self._further = dict(further or {})
+
+    def get_api_root_view(self, api_urls: Any = None) -> Callable[..., HttpResponseBase]:
+        """Make the view that names all lists, and the `further` addresses by the names of their routes."""
+        list_name = self.routes[0].name
+        lists = {prefix: list_name.format(basename=basename) for prefix, _, basename in self.registry}
+        return self.APIRootView.as_view(api_root_dict=lists | self._further)

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from cameras.services import delete_camera
 from siteadmin.core.models import ApiKey
 from tests.factories import CameraFactory, UserFactory
 
@@ -68,3 +69,18 @@ def test_a_revoked_key_lets_nobody_in_and_stays_to_be_seen(boss: Client) -> None
 
 def test_who_is_no_admin_makes_none(client_as: Any) -> None:
     assert client_as("operator").get(reverse("admin:core_apikey_add")).status_code == 403
+
+
+def test_a_key_of_a_camera_that_is_gone_stays_limited_to_it_when_it_is_saved(boss: Client) -> None:
+    camera = CameraFactory(id="porch")
+    make(boss, camera_ids=["porch"])
+    delete_camera(camera.pk)
+    key = ApiKey.objects.get(name="gate")
+    address = reverse("admin:core_apikey_change", args=[key.pk])
+    form = boss.get(address).context["adminform"].form
+    chosen = [option for option in form["camera_ids"].value() if option in dict(form.fields["camera_ids"].choices)]
+
+    boss.post(address, {"name": "gate 2", "role": "viewer", "camera_ids": chosen})
+
+    key.refresh_from_db()
+    assert (key.name, key.camera_ids) == ("gate 2", ["porch"])
