@@ -119,7 +119,11 @@ PAGES: dict[str, Page] = {
         changed="email",
         actions={"delete_selected": "delete", "reset_second_factors": "reset_two_factor"},
     ),
-    "axes.AccessAttempt": Page(_failed_login, deletes=False, actions={"unlock_logins": "unlock_login"}),
+    "axes.AccessAttempt": Page(
+        _failed_login,
+        deletes=False,
+        actions={"unlock_logins": "unlock_login", "unlock_addresses": "unlock_login"},
+    ),
     "auth.Group": Page(
         lambda: Group.objects.create(name="night"),
         add={"name": "day"},
