@@ -4,13 +4,14 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections
 from django.db.models import Case, When
 
 from alerts.choices import Decision, RuleTrigger
+from siteadmin.core.claims import RESWEEP_AFTER
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -20,30 +21,93 @@ _STANDING = """
     clock_timestamp() AS now,
     coalesce((SELECT name FROM alerts_mode WHERE is_active), '') AS mode,
     ARRAY(SELECT rule.id || ' ' || rule.xmin || ' ' || rule.ctid FROM alerts_alertrule rule
-          WHERE rule.enabled AND rule.trigger = %(trigger)s
-            AND NOT EXISTS (SELECT FROM alerts_ruledecision decision
-                            WHERE decision.rule_id = rule.id AND decision.{cause} = %(cause)s)
-          ORDER BY rule.id) AS rules
+          WHERE rule.enabled AND rule.trigger = %(trigger)s ORDER BY rule.id) AS rules
+"""
+_CLAIM_WAITING = """
+WITH own AS MATERIALIZED (
+    SELECT id, attempts FROM events_event
+    WHERE id = %(id)s AND due_at <= statement_timestamp() FOR NO KEY UPDATE
+), others AS MATERIALIZED (
+    SELECT id FROM events_event
+    WHERE due_at <= statement_timestamp() AND attempts = 0 AND id <> %(id)s
+      AND NOT EXISTS (SELECT FROM own WHERE attempts > 0)
+    ORDER BY due_at LIMIT %(others)s FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE events_event SET claim_token = %(token)s, attempts = attempts + 1,
+    due_at = statement_timestamp() + %(lease)s, swept_at = statement_timestamp() + %(swept)s
+WHERE id = ANY(ARRAY(SELECT id FROM own UNION ALL SELECT id FROM others))
+RETURNING id
 """
 _LOOK = f"""
-SELECT {_STANDING.format(cause="event_id")},
-    event.camera_id, camera.demo, event.risk_score, event.ended_at, event.attempts,
-    event.deleted_at IS NULL AND event.merged_into_id IS NULL AND camera.deleted_at IS NULL AS is_visible,
-    EXISTS (SELECT FROM events_event gone WHERE gone.merged_into_id = event.id) AS has_merged,
-    coalesce((SELECT json_agg(json_build_array(d.id, d.object_type, d.confidence, d.zones, d.detected_at, d.created_at)
-                              ORDER BY d.detected_at, d.id)
-              FROM events_detection d WHERE d.event_id = event.id), '[]') AS detections,
-    coalesce((SELECT known.reasons::json FROM alerts_evaluation known WHERE known.event_id = event.id),
-             '{{}}') AS reasons
-FROM events_event event JOIN cameras_camera camera ON camera.id = event.camera_id
-WHERE event.id = %(cause)s AND event.claim_token = %(token)s
-FOR NO KEY UPDATE OF event
+WITH held AS MATERIALIZED (
+    SELECT event.id, event.camera_id, camera.demo, event.risk_score, event.ended_at, event.attempts,
+           event.deleted_at IS NULL AND event.merged_into_id IS NULL AND camera.deleted_at IS NULL AS is_visible
+    FROM events_event event JOIN cameras_camera camera ON camera.id = event.camera_id
+    WHERE event.id = ANY(%(ids)s) AND event.claim_token = %(token)s
+    ORDER BY event.id FOR NO KEY UPDATE OF event {{waiting}}
+)
+SELECT {_STANDING}, coalesce((SELECT json_agg(json_build_object(
+    'event_id', id, 'camera_id', camera_id, 'demo', demo, 'risk_score', risk_score, 'ended_at', ended_at,
+    'attempts', attempts, 'is_visible', is_visible,
+    'has_merged', EXISTS (SELECT FROM events_event gone WHERE gone.merged_into_id = held.id),
+    'has_alerts', EXISTS (SELECT FROM alerts_alert alert WHERE alert.event_id = held.id),
+    'decided', ARRAY(SELECT rule_id FROM alerts_ruledecision decision WHERE decision.event_id = held.id),
+    'detections', (
+        SELECT coalesce(json_agg(json_build_array(d.id, d.object_type, d.confidence, d.zones, d.detected_at,
+                                                  d.created_at) ORDER BY d.detected_at, d.id), '[]')
+        FROM events_detection d WHERE d.event_id = held.id),
+    'reasons', coalesce((SELECT reasons FROM alerts_evaluation known WHERE known.event_id = held.id), '{{{{}}}}')
+) ORDER BY id) FROM held), '[]') AS events
 """  # noqa: S608 - of constants
 _NOTE = """
 INSERT INTO alerts_evaluation AS held (event_id, change_id, reasons, changed_at)
 VALUES (%(event)s, %(change)s, %(reasons)s, clock_timestamp())
 ON CONFLICT ({cause}) DO UPDATE SET reasons = excluded.reasons, changed_at = excluded.changed_at
 """
+_FINISH = """
+UPDATE events_event SET due_at = NULL, swept_at = NULL, claim_token = NULL, attempts = 0
+WHERE id = ANY(%(ids)s) AND claim_token = %(token)s
+"""
+_DECIDE = """
+INSERT INTO alerts_ruledecision (event_id, change_id, rule_id, outcome, reason, alert_id, decided_at)
+SELECT event, change, rule, outcome, reason, alert, clock_timestamp()
+FROM unnest(%(events)s::bigint[], %(changes)s::bigint[], %(rules)s::bigint[], %(outcomes)s::text[],
+            %(reasons)s::text[], %(alerts)s::bigint[]) AS new(event, change, rule, outcome, reason, alert)
+ORDER BY event, rule
+ON CONFLICT DO NOTHING
+RETURNING event_id, change_id, rule_id
+"""
+_CLOSE = f"""
+WITH finished AS ({_FINISH}), noted AS (
+    INSERT INTO alerts_evaluation AS held (event_id, reasons, changed_at)
+    SELECT event, why::jsonb, clock_timestamp() FROM unnest(%(noted)s::bigint[], %(whys)s::text[]) AS new(event, why)
+    ON CONFLICT (event_id) DO UPDATE SET reasons = excluded.reasons, changed_at = excluded.changed_at
+), decided AS ({_DECIDE})
+SELECT event_id, change_id, rule_id FROM decided
+"""  # noqa: S608 - of constants
+
+
+@dataclass(slots=True, frozen=True)
+class Look:
+    """All that is known of a claimed event."""
+
+    event_id: int
+    camera_id: str
+    demo: bool
+    risk_score: int | None
+    ended_at: datetime
+    attempts: int
+    is_visible: bool
+    """Whether neither it nor its camera was deleted or merged into another."""
+    has_merged: bool
+    """Whether other events were merged into it."""
+    has_alerts: bool
+    decided: frozenset[int]
+    """Ids of the rules that are decided."""
+    detections: Sequence[tuple[int, str, float, Sequence[int], datetime, datetime]]
+    """Id, type, confidence, zones, time and arrival of each."""
+    reasons: Mapping[int, str]
+    """What is stored of why rules do not hold yet, by rule's id."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,36 +119,25 @@ class Standing:
     mode: str
     """The active one, "" where none is."""
     rules: Sequence[str]
-    """Versions of the rules to be judged, which `AlertRuleRepository.get_versions` reads."""
-
-
-@dataclass(slots=True, frozen=True)
-class Look(Standing):
-    """The same for a claimed event, and all that is known of it."""
-
-    camera_id: str
-    demo: bool
-    risk_score: int | None
-    ended_at: datetime
-    attempts: int
-    is_visible: bool
-    """Whether neither it nor its camera was deleted or merged into another."""
-    has_merged: bool
-    """Whether other events were merged into it."""
-    detections: Sequence[tuple[int, str, float, Sequence[int], datetime, datetime]]
-    """Id, type, confidence, zones, time and arrival of each."""
-    reasons: Mapping[int, str]
-    """What is stored of why rules do not hold yet, by rule's id."""
+    """Versions of the rules that are on, which `AlertRuleRepository.get_versions` reads."""
+    events: Sequence[Look] = ()
 
 
 @dataclass(slots=True, frozen=True)
 class DecisionRow:
-    """One decision to be written."""
+    """One decision to be written, of an event or of a camera's change of status."""
 
+    event_id: int | None
+    change_id: int | None
     rule_id: int
     outcome: Decision
     reason: str
     alert_id: int | None
+
+    @property
+    def key(self) -> tuple[int | None, int | None, int]:
+        """What is decided once: cause and rule."""
+        return self.event_id, self.change_id, self.rule_id
 
 
 class RuleDecisionQuerySet(RepositoryQuerySet["RuleDecision"]):
@@ -117,32 +170,15 @@ _RuleDecisionRepository = Repository.from_queryset(RuleDecisionQuerySet)
 class RuleDecisionRepository(_RuleDecisionRepository["RuleDecision"]):
     """Look-ups and writes of rule decisions."""
 
-    def decide(
-        self, decisions: Sequence[DecisionRow], *, event_id: int | None = None, change_id: int | None = None
-    ) -> set[int]:
-        """Write these decisions and give the ids of the rules whose decision was written: the constraint decides."""
-        values: dict[str, Any] = {
-            "event": event_id,
-            "change": change_id,
-            "rules": [decision.rule_id for decision in decisions],
-            "outcomes": [decision.outcome.value for decision in decisions],
-            "reasons": [decision.reason for decision in decisions],
-            "alerts": [decision.alert_id for decision in decisions],
-        }
+    def decide(self, decisions: Sequence[DecisionRow]) -> set[tuple[int | None, int | None, int]]:
+        """Write these decisions and give the keys of those that were written: the constraint decides."""
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO alerts_ruledecision (event_id, change_id, rule_id, outcome, reason, alert_id, decided_at)
-                SELECT %(event)s, %(change)s, rule, outcome, reason, alert, clock_timestamp()
-                FROM unnest(%(rules)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(alerts)s::bigint[])
-                    AS new(rule, outcome, reason, alert)
-                ORDER BY rule
-                ON CONFLICT DO NOTHING
-                RETURNING rule_id
-                """,
-                values,
-            )
-            return {row[0] for row in cursor.fetchall()}
+            cursor.execute(_DECIDE, _columns_of(decisions))
+            return set(cursor.fetchall())
+
+    def decided_of_change(self, change_id: int) -> set[int]:
+        """Give the ids of the rules that are decided for a camera's change of status."""
+        return set(self.get_queryset().filter(change_id=change_id).values_list("rule_id", flat=True))
 
     def adopt(self, *, into: int) -> None:
         """Move the decisions of events that were merged into this one to it, where it has none of its own.
@@ -169,33 +205,72 @@ _EvaluationRepository = Repository.from_queryset(EvaluationQuerySet)
 class EvaluationRepository(_EvaluationRepository["Evaluation"]):
     """What an evaluation begins with, and what it leaves behind."""
 
-    def look(self, event_id: int, *, token: uuid.UUID) -> Look | None:
-        """Lock a claimed event for the caller's transaction and give all that judging it takes.
+    def claim_waiting(self, event_id: int, *, most: int, lease: timedelta) -> tuple[uuid.UUID, list[int]]:
+        """Take up to `most` events that wait for the rules, this one among them where it does; by ascending id.
 
-        None where the claim is lost. Whatever makes an event grow or score otherwise takes the claim away, so what is
-        given is what the locked row stands for, though the statement read it before it got the lock.
+        A claim counts an attempt, so only such are taken along as were never attempted, and none with one that was:
+        what kills its worker takes others with it once and not each time.
         """
-        values: dict[str, Any] = {"cause": event_id, "token": token, "trigger": RuleTrigger.EVENT.value}
+        token = uuid.uuid4()
+        values: dict[str, Any] = {
+            "id": event_id,
+            "others": most - 1,
+            "token": token,
+            "lease": lease,
+            "swept": lease - RESWEEP_AFTER,
+        }
         with connections[self.db].cursor() as cursor:
-            cursor.execute(_LOOK, values)
-            row = cursor.fetchone()
-            if row is None:
-                return None
-            found: dict[str, Any] = dict(zip((column.name for column in cursor.description or ()), row, strict=True))
-        seen = (tuple(one) for one in found.pop("detections"))
-        detections = [
-            (*rest, datetime.fromisoformat(detected_at), datetime.fromisoformat(arrived_at))
-            for *rest, detected_at, arrived_at in seen
-        ]
-        reasons = {int(rule_id): reason for rule_id, reason in found.pop("reasons").items()}
-        return Look(**found, detections=detections, reasons=reasons)
+            cursor.execute(_CLAIM_WAITING, values)
+            return token, sorted(row[0] for row in cursor.fetchall())
 
-    def standing_of_change(self, change_id: int, *, trigger: str) -> Standing:
-        """Give what judging a camera's change of status takes."""
+    def next_waiting(self) -> int | None:
+        """Give the id of the event that waits longest for the rules, None where none does."""
         with connections[self.db].cursor() as cursor:
-            statement = f"SELECT {_STANDING.format(cause='change_id')}"  # noqa: S608 - of constants
-            cursor.execute(statement, {"cause": change_id, "trigger": trigger})
+            cursor.execute("SELECT id FROM events_event WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT 1")
+            row = cursor.fetchone()
+            return None if row is None else row[0]
+
+    def look(self, event_ids: Sequence[int], *, token: uuid.UUID) -> Standing:
+        """Lock claimed events for the caller's transaction, and give all that judging them takes.
+
+        Those are left out whose claim is lost and, of several, those that somebody else holds just now. Whatever
+        makes an event grow or score otherwise takes the claim away, so what is given is what the locked row stands
+        for, though the statement read it before it got the lock.
+        """
+        statement = _LOOK.format(waiting="SKIP LOCKED" if len(event_ids) > 1 else "")
+        values: dict[str, Any] = {"ids": list(event_ids), "token": token, "trigger": RuleTrigger.EVENT.value}
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(statement, values)
+            now, mode, rules, events = cursor.fetchone()
+        return Standing(now, mode, rules, tuple(map(_look_of, events)))
+
+    def standing(self, *, trigger: str) -> Standing:
+        """Give how things stand for rules of this trigger."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(f"SELECT {_STANDING}", {"trigger": trigger})  # noqa: S608 - of constants
             return Standing(*cursor.fetchone())
+
+    def close(
+        self,
+        event_ids: Sequence[int],
+        *,
+        token: uuid.UUID,
+        decisions: Sequence[DecisionRow] = (),
+        reasons: Mapping[int, Mapping[int, str]],
+    ) -> set[tuple[int | None, int | None, int]]:
+        """End the evaluation of claimed events: they wait no more; gives the keys of the decisions that were written.
+
+        `reasons`: why rules do not hold (yet), by event and rule, of the events where that is news.
+        """
+        values: dict[str, Any] = {"ids": list(event_ids), "token": token}
+        with connections[self.db].cursor() as cursor:
+            if not decisions and not reasons:
+                cursor.execute(_FINISH, values)
+                return set()
+            values |= _columns_of(decisions)
+            values |= {"noted": list(reasons), "whys": [json.dumps(one) for one in reasons.values()]}
+            cursor.execute(_CLOSE, values)
+            return set(cursor.fetchall())
 
     def note(self, reasons: Mapping[int, str], *, event_id: int | None = None, change_id: int | None = None) -> None:
         """Store why rules do not hold (yet) for an event or a camera's change of status."""
@@ -214,3 +289,30 @@ class EvaluationRepository(_EvaluationRepository["Evaluation"]):
     def drop_merged(self, *, into: int) -> None:
         """Forget why rules did not hold for events that were merged into this one."""
         self.get_queryset().filter(event__merged_into=into).delete()
+
+
+def _columns_of(decisions: Sequence[DecisionRow]) -> dict[str, Any]:
+    return {
+        "events": [decision.event_id for decision in decisions],
+        "changes": [decision.change_id for decision in decisions],
+        "rules": [decision.rule_id for decision in decisions],
+        "outcomes": [decision.outcome.value for decision in decisions],
+        "reasons": [decision.reason for decision in decisions],
+        "alerts": [decision.alert_id for decision in decisions],
+    }
+
+
+def _look_of(found: dict[str, Any]) -> Look:
+    detections = [
+        (*rest, datetime.fromisoformat(detected_at), datetime.fromisoformat(arrived_at))
+        for *rest, detected_at, arrived_at in found["detections"]
+    ]
+    return Look(
+        **{
+            **found,
+            "ended_at": datetime.fromisoformat(found["ended_at"]),
+            "decided": frozenset(found["decided"]),
+            "detections": detections,
+            "reasons": {int(rule_id): reason for rule_id, reason in found["reasons"].items()},
+        }
+    )

@@ -1,5 +1,6 @@
 """Reads and atomic writes of rules, alerts and cooldowns."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from django.db.models.functions import Now
 
 from alerts.choices import UNACKNOWLEDGED, AlertStatus, ChannelKind, Severity
 from cameras.queries import of_active_cameras
+from siteadmin.core.claims import RESWEEP_AFTER
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -50,12 +52,20 @@ class AlertRuleRepository(_AlertRuleRepository["AlertRule"]):
         return self.with_channels().with_last_fired().get(pk=rule_id)
 
     def channels_of(self, rule_ids: Sequence[int]) -> "dict[int, list[Channel]]":
-        """Give the channels of each of these rules, by one query, in the order of their ids."""
-        through = self.model.channels.through._default_manager
-        rows = through.filter(alertrule_id__in=rule_ids).select_related("channel").order_by("channel_id")
+        """Give the channels of each of these rules, without settings and secrets, in the order of their ids."""
+        channel = apps.get_model("alerts", "Channel")
         channels: dict[int, list[Channel]] = defaultdict(list)
-        for row in rows:
-            channels[row.alertrule_id].append(row.channel)
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT of_rule.alertrule_id, c.id, c.name, c.kind, c.enabled
+                FROM alerts_alertrule_channels of_rule JOIN alerts_channel c ON c.id = of_rule.channel_id
+                WHERE of_rule.alertrule_id = ANY(%s) ORDER BY c.id
+                """,
+                [list(rule_ids)],
+            )
+            for rule_id, *values in cursor.fetchall():
+                channels[rule_id].append(channel.from_db(self.db, ["id", "name", "kind", "enabled"], values))
         return channels
 
     def get_versions(self, versions: Sequence[str]) -> "list[tuple[str, AlertRule]]":
@@ -109,6 +119,65 @@ class AlertRepository(_AlertRepository["Alert"]):
         rows = self.for_api().filter(pk=alert_id)
         return (rows if camera_ids is None else rows.filter(camera_id__in=camera_ids)).exists()
 
+    def create_decided(self, alerts: "Sequence[Alert]") -> None:
+        """Insert the alerts of rules that were judged together, one an event and rule; the escalation of those that are
+        not suppressed begins to wait, where their rule has one.
+
+        Sets their ids. One statement: Django takes longer to put one together than PostgreSQL to run it.
+        """
+        values: dict[str, Any] = {
+            "events": [alert.event_id for alert in alerts],
+            "rules": [alert.rule_id for alert in alerts],
+            "names": [alert.rule_name for alert in alerts],
+            "cameras": [alert.camera_id for alert in alerts],
+            "triggers": [str(alert.trigger) for alert in alerts],
+            "severities": [str(alert.severity) for alert in alerts],
+            "statuses": [str(alert.status) for alert in alerts],
+            "keys": [alert.dedup_key for alert in alerts],
+            "conditions": [json.dumps(alert.matched_conditions) for alert in alerts],
+            "reasons": [alert.suppression_reason for alert in alerts],
+            "times": [alert.created_at if isinstance(alert.created_at, datetime) else None for alert in alerts],
+            "unswept": RESWEEP_AFTER,
+        }
+        if not alerts:
+            return
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                WITH made AS (
+                    INSERT INTO alerts_alert (
+                        event_id, rule_id, rule_name, camera_id, trigger, severity, status, dedup_key,
+                        matched_conditions, suppression_reason, created_at,
+                        version, suppressed_count, acknowledged_by, dismissed_by, snoozed_by, note
+                    )
+                    SELECT event, rule, name, camera, trigger, severity, status, key,
+                        conditions::jsonb, reason, coalesce(at, statement_timestamp()), 1, 0, '', '', '', ''
+                    FROM unnest(
+                        %(events)s::bigint[], %(rules)s::bigint[], %(names)s::text[], %(cameras)s::text[],
+                        %(triggers)s::text[], %(severities)s::text[], %(statuses)s::text[], %(keys)s::text[],
+                        %(conditions)s::text[], %(reasons)s::text[], %(times)s::timestamptz[]
+                    ) WITH ORDINALITY AS new(
+                        event, rule, name, camera, trigger, severity, status, key, conditions, reason, at, place
+                    )
+                    ORDER BY place
+                    RETURNING id, event_id, rule_id, status
+                ), waits AS (
+                    INSERT INTO alerts_escalation (alert_id, position, reason, attempts, due_at, swept_at)
+                    SELECT DISTINCT ON (made.id) made.id, 1, '', 0,
+                        now() + make_interval(secs => step.wait_seconds),
+                        now() + make_interval(secs => step.wait_seconds) - %(unswept)s
+                    FROM made JOIN alerts_escalationstep step ON step.rule_id = made.rule_id
+                    WHERE made.status <> 'suppressed'
+                    ORDER BY made.id, step.position
+                )
+                SELECT event_id, rule_id, id FROM made
+                """,
+                values,
+            )
+            made = {(event_id, rule_id): alert_id for event_id, rule_id, alert_id in cursor.fetchall()}
+        for alert in alerts:
+            alert.pk = made[alert.event_id, alert.rule_id]
+
     def newest_within(self, dedup_key: str, *, cooldown: timedelta) -> "tuple[Alert, timedelta] | None":
         """Give the key's newest alert within the cooldown and its age, by the database's clock; None where none is."""
         with connections[self.db].cursor() as cursor:
@@ -160,16 +229,6 @@ class AlertRepository(_AlertRepository["Alert"]):
                 """,
                 [list(numbers), list(numbers.values())],
             )
-
-    def snoozes_within(
-        self, dedup_keys: Collection[str], *, since: datetime, until: datetime
-    ) -> list[tuple[int, str, str, datetime, datetime]]:
-        """Give id, key, severity, begin and end of the snoozes of these keys that were in effect in this span."""
-        rows = self.get_queryset().filter(
-            dedup_key__in=list(dedup_keys), snoozed_at__lte=until, snoozed_until__gt=since
-        )
-        found: Any = rows.order_by("pk").values_list("pk", "dedup_key", "severity", "snoozed_at", "snoozed_until")
-        return list(found)
 
     def get_locked(self, alert_id: int) -> "Alert | None":
         """Give the alert with its camera, locked until the transaction ends."""

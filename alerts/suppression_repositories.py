@@ -1,11 +1,12 @@
 """Reads and atomic writes of modes, silences and quiet hours."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.apps import apps
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Func, Model, Q, Value
 from django.db.models.functions import Now
 
@@ -15,6 +16,54 @@ M = TypeVar("M", bound=Model)
 
 if TYPE_CHECKING:
     from alerts.models import Mode, ModeChange, QuietHours, Silence
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRow:
+    """A silence as it was in effect, from `begins` up to, not including, `ends`."""
+
+    id: int
+    begins: datetime
+    ends: datetime
+    camera_ids: Sequence[str]
+    rule_ids: Sequence[int]
+    severities: Sequence[str]
+    object_types: Sequence[str]
+    zone_ids: Sequence[int]
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoursRow:
+    """Quiet hours of a channel or a person, as they were from `begins` up to, not including, `ends`."""
+
+    id: int
+    channel_id: int | None
+    user_id: int | None
+    schedule: dict[str, Any]
+    critical_passes: bool
+    begins: datetime
+    ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnoozeRow:
+    """A snoozed alert."""
+
+    alert_id: int
+    dedup_key: str
+    severity: str
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRows:
+    """What keeps alerts from being told."""
+
+    silences: Sequence[SilenceRow]
+    snoozes: Sequence[SnoozeRow]
+    hours: Sequence[HoursRow]
 
 
 class ModeQuerySet(RepositoryQuerySet["Mode"]):
@@ -93,10 +142,6 @@ class KeptQuerySet(RepositoryQuerySet[M]):
         """Leave out rows that only say what once was."""
         return self.filter(counts_until=None)
 
-    def counting(self, since: datetime, until: datetime) -> Self:
-        """Keep what was so at some time of this span."""
-        return self.filter(Q(counts_until=None) | Q(counts_until__gt=since), counts_from__lte=until).order_by("pk")
-
 
 class KeptRepository(Repository[M]):
     """Writes of such rows, for who asks what was so at an earlier time."""
@@ -137,10 +182,6 @@ class SilenceQuerySet(KeptQuerySet["Silence"]):
             }[state]
         return self.filter(wanted)
 
-    def within(self, since: datetime, until: datetime) -> Self:
-        """Keep what was in effect at some time of this span, as it was then."""
-        return self.counting(since, until).filter(starts_at__lte=until, ends_at__gt=since)
-
 
 _SilenceRepository = KeptRepository.from_queryset(SilenceQuerySet)
 
@@ -163,20 +204,81 @@ _QuietHoursRepository = KeptRepository.from_queryset(QuietHoursQuerySet)
 class QuietHoursRepository(_QuietHoursRepository["QuietHours"]):
     """Look-ups and writes of quiet hours."""
 
-    def of_channels_or_people(
-        self, channel_ids: Iterable[int], *, since: datetime, until: datetime
-    ) -> list["QuietHours"]:
-        """Give what was switched on at some time of this span for these channels, and for any person."""
-        wanted = Q(channel_id__in=list(channel_ids)) | Q(user__isnull=False)
-        return list(self.counting(since, until).filter(wanted, enabled=True))
-
-    def of_channel(self, channel_id: int) -> list["QuietHours"]:
+    def of_channel(self, channel_id: int) -> list[HoursRow]:
         """Give what is switched on for a channel now."""
-        return list(self.current().filter(enabled=True, channel_id=channel_id).order_by("pk"))
+        return self._now(channel_id=channel_id)
 
-    def of_people(self, user_ids: Iterable[int]) -> list["QuietHours"]:
+    def of_people(self, user_ids: Iterable[int]) -> list[HoursRow]:
         """Give what is switched on for these people now."""
-        return list(self.current().filter(enabled=True, user_id__in=list(user_ids)).order_by("pk"))
+        return self._now(user_id__in=list(user_ids))
+
+    def _now(self, **wanted: Any) -> list[HoursRow]:
+        rows = (
+            self.current()
+            .filter(enabled=True, **wanted)
+            .order_by("pk")
+            .values_list("pk", "channel_id", "user_id", "schedule", "critical_passes", "counts_from", "counts_until")
+        )
+        return [HoursRow(*row) for row in rows]
+
+
+_SUPPRESSIONS = """
+SELECT
+    coalesce((
+        SELECT json_agg(json_build_array(
+            id, greatest(starts_at, counts_from), least(ends_at, counts_until), camera_ids, rule_ids, severities,
+            object_types, zone_ids, comment
+        ) ORDER BY id)
+        FROM alerts_silence
+        WHERE starts_at <= %(until)s AND ends_at > %(since)s
+          AND counts_from <= %(until)s AND (counts_until IS NULL OR counts_until > %(since)s)
+    ), '[]'),
+    coalesce((
+        SELECT json_agg(json_build_array(id, dedup_key, severity, snoozed_at, snoozed_until) ORDER BY id)
+        FROM alerts_alert
+        WHERE dedup_key = ANY(%(keys)s) AND snoozed_at <= %(until)s AND snoozed_until > %(since)s
+    ), '[]'),
+    coalesce((
+        SELECT json_agg(json_build_array(
+            id, channel_id, user_id, schedule, critical_passes, counts_from, counts_until
+        ) ORDER BY id)
+        FROM alerts_quiethours
+        WHERE enabled AND (channel_id = ANY(%(channels)s) OR user_id IS NOT NULL AND %(channels)s::bigint[] <> '{}')
+          AND counts_from <= %(until)s AND (counts_until IS NULL OR counts_until > %(since)s)
+    ), '[]')
+"""
+
+
+def read_suppressions(
+    *, since: datetime, until: datetime, dedup_keys: Iterable[str], channel_ids: Iterable[int]
+) -> SuppressionRows:
+    """Give what was in effect at some time of this span: silences, snoozes of these keys, and quiet hours of these
+    channels or, where there are any, of any person.
+    """
+    values: dict[str, Any] = {
+        "since": since,
+        "until": until,
+        "keys": list(dedup_keys),
+        "channels": list(channel_ids),
+    }
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_SUPPRESSIONS, values)
+        silences, snoozes, hours = cursor.fetchone()
+    return SuppressionRows(
+        silences=[SilenceRow(key, _time(begins), _time(ends), *rest) for key, begins, ends, *rest in silences],
+        snoozes=[
+            SnoozeRow(alert_id, key, severity, _time(begins), _time(ends))
+            for alert_id, key, severity, begins, ends in snoozes
+        ],
+        hours=[
+            HoursRow(key, channel_id, user_id, schedule, passes, _time(begins), None if ends is None else _time(ends))
+            for key, channel_id, user_id, schedule, passes, begins, ends in hours
+        ],
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def rules_limited_to(mode_name: str) -> list[str]:

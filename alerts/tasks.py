@@ -7,15 +7,15 @@ from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, M
 from alerts.services.camera_evaluation import evaluate_change
 from alerts.services.delivery import deliver as deliver_one
 from alerts.services.escalation import escalate_alert
-from alerts.services.evaluation import evaluate_event
+from alerts.services.evaluation import MOST_TOGETHER, evaluate_event
 from alerts.services.modes import switch_modes as switch_due_modes
 from siteadmin.core.pipeline import Step
 
 
 @shared_task(name=Step.EVALUATE.value)
 def evaluate(event_id: int) -> EvaluationResult:
-    """Judge the rules for one event."""
-    return evaluate_event(event_id)
+    """Judge the rules for one event, and for others that wait."""
+    return evaluate_event(event_id, most=MOST_TOGETHER)
 
 
 @shared_task(name=Step.EVALUATE_CAMERA.value)

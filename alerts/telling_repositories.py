@@ -74,10 +74,6 @@ _EscalationStepRepository = Repository.from_queryset(EscalationStepQuerySet)
 class EscalationStepRepository(_EscalationStepRepository["EscalationStep"]):
     """Look-ups and writes of escalation steps."""
 
-    def first_of_rules(self, rule_ids: Sequence[int]) -> "dict[int, EscalationStep]":
-        """Give the first step of each of these rules that has one."""
-        return {step.rule_id: step for step in reversed(self.of_rules(rule_ids))}
-
     def replace(self, rule_id: int, *, steps: Sequence[Mapping[str, Any]]) -> None:
         """Let the rule have these steps, `wait_seconds` and `channel_ids` each; the caller holds the rule."""
         self.get_queryset().filter(rule_id=rule_id, position__gt=len(steps)).delete()
@@ -101,18 +97,6 @@ _EscalationRepository = ClaimableRepository.from_queryset(EscalationQuerySet)
 
 class EscalationRepository(_EscalationRepository["Escalation"]):
     """Look-ups and writes of escalations."""
-
-    def start(self, waits: Mapping[int, timedelta]) -> None:
-        """Let the first step of each of these alerts wait; no message is under way for it."""
-        self.create_many(
-            self.model(
-                alert_id=alert_id,
-                position=1,
-                due_at=database_now(plus=wait),
-                swept_at=database_now(plus=wait - RESWEEP_AFTER),
-            )
-            for alert_id, wait in waits.items()
-        )
 
     def get_claimed(self, escalation_id: int, *, token: uuid.UUID) -> "Escalation | None":
         """Give the escalation, locked until the transaction ends, if the claim is still ours."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from alerts.choices import LONGEST_DEDUP_KEY, UNACKNOWLEDGED, AlertStatus, RuleTrigger, Severity
@@ -62,6 +63,8 @@ class Alert(Versioned):
             models.Index(fields=["rule", "-created_at", "-id"], name="alert_rule_newest"),
             # The duplicate check of `check_duplicate`.
             models.Index(fields=["dedup_key", "-created_at"], name="alert_dedup"),
+            # Whether a key is snoozed is asked whenever a rule holds; few alerts ever were.
+            models.Index(fields=["dedup_key"], condition=Q(snoozed_until__isnull=False), name="alert_snoozed"),
         ]
 
     def __str__(self) -> str:

@@ -10,10 +10,10 @@ import structlog
 from django.db import DatabaseError, transaction
 
 from alerts.choices import EVALUATE_MAX_ATTEMPTS, EVALUATE_RETRY_BASE
-from alerts.models import Evaluation
+from alerts.models import Evaluation, RuleDecision
 from alerts.results import EvaluationResult
 from alerts.services.facts import CAMERA_TRIGGERS, facts_of_change
-from alerts.services.judging import Cause, judge_rules, result_of, settle
+from alerts.services.judging import Cause, check_decided, judge_rules, result_of, settle
 from alerts.services.ready_rules import ready_rules
 from cameras.choices import CameraStatus
 from cameras.models import CameraStatusChange
@@ -53,10 +53,14 @@ def revive_change(change_id: int) -> bool:
 
 def _decide(change: CameraStatusChange) -> EvaluationResult:
     trigger = CAMERA_TRIGGERS[CameraStatus(change.status)]
-    standing = Evaluation.objects.standing_of_change(change.pk, trigger=trigger)
-    facts = facts_of_change(change, mode=standing.mode)
-    judgement = judge_rules(ready_rules(standing.rules, trigger=trigger), facts)
-    settle(judgement.candidates, Cause(change.camera_id, change.camera.demo, change_id=change.pk), at=standing.now)
+    standing = Evaluation.objects.standing(trigger=trigger)
+    decided = RuleDecision.objects.decided_of_change(change.pk)
+    rules = [rule for rule in ready_rules(standing.rules, trigger=trigger) if rule.id not in decided]
+    cause = Cause(change.camera_id, change.camera.demo, change_id=change.pk)
+    judgement = judge_rules(rules, facts_of_change(change, mode=standing.mode), cause)
+    decisions = settle(judgement.candidates, at=standing.now)
+    if decisions:
+        check_decided(decisions, RuleDecision.objects.decide(decisions))
     if judgement.reasons:
         Evaluation.objects.note(judgement.reasons, change_id=change.pk)
     return result_of(judgement)

@@ -64,8 +64,10 @@ def claim_keys(claims: Sequence[KeyClaim]) -> list[ClaimOutcome]:
         waiting = [index for index in waiting if index not in outcomes]
         for index in list(waiting):
             first = turn[claims[index].key]
-            if first not in lost and claims[index].cooldown:
-                outcomes[index] = ClaimOutcome(twin=first)
+            if first not in lost:
+                # Of no higher severity than the first, so that without a cooldown of its own it fires and leaves the
+                # key as the first one did.
+                outcomes[index] = ClaimOutcome(twin=first) if claims[index].cooldown else outcomes[first]
                 waiting.remove(index)
     return [outcomes[index] for index in range(len(claims))]
 

@@ -1,25 +1,27 @@
-"""What is the same for whatever rules are judged for: an event, or a camera's change of status.
+"""What is the same for whatever rules are judged for: events, several at once, or a camera's change of status.
 
 1. Judge every rule.
 2. Those that hold are suppressed, or take their dedup key, or are duplicates.
-3. Write alerts, decisions and deliveries, in the caller's transaction.
+3. Write alerts and deliveries, in the caller's transaction; the decisions are the caller's to write.
+
+Each of these takes the same few statements, however many rules hold.
 
 Rows are locked in one order by everybody (the cause, keys, then the rest), so no two evaluations wait in a circle.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerts.choices import AlertStatus, Decision, Severity
 from alerts.dedup_keys import render_key
 from alerts.evaluation_repositories import DecisionRow
-from alerts.models import Alert, AlertRule, Channel, RuleDecision
+from alerts.models import Alert, AlertRule, Channel
 from alerts.results import EvaluationResult, SkippedRule, TriggeredRule
 from alerts.rules import EventFacts, RuleFacts, Verdict, judge
 from alerts.services.dedup import KeyClaim, claim_keys
-from alerts.services.outbox import tell_of_alerts
+from alerts.services.outbox import write_deliveries
 from alerts.services.ready_rules import ReadyRule
 from alerts.services.suppression import load_suppressions
 from alerts.silencing import Subject, Suppressions
@@ -46,6 +48,7 @@ class Candidate:
     rule: ReadyRule
     verdict: Verdict
     dedup_key: str
+    cause: Cause
     suppressed: str = ""
     alert: Alert | None = None
     """Its own alert; made, but stored with all others at once."""
@@ -85,8 +88,8 @@ class Judgement:
     """By rule's id."""
 
 
-def judge_rules(rules: Iterable[ReadyRule], facts: EventFacts) -> Judgement:
-    """Judge saved rules."""
+def judge_rules(rules: Iterable[ReadyRule], facts: EventFacts, cause: Cause) -> Judgement:
+    """Judge saved rules for one event or change."""
     judgement = Judgement()
     for rule in rules:
         assert rule.id is not None
@@ -97,33 +100,46 @@ def judge_rules(rules: Iterable[ReadyRule], facts: EventFacts) -> Judgement:
         if not verdict.holds:
             judgement.reasons[rule.id] = sentence(verdict.reasons_not)
             continue
-        judgement.candidates.append(Candidate(rule, verdict, key_of(rule, facts, verdict)))
+        judgement.candidates.append(Candidate(rule, verdict, key_of(rule, facts, verdict), cause))
     return judgement
 
 
-def settle(candidates: Sequence[Candidate], cause: Cause, *, at: datetime) -> None:
-    """Decide what becomes of rules that hold, and write alerts, decisions and deliveries.
+def settle(candidates: Sequence[Candidate], *, at: datetime, without_alerts: Collection[int] = ()) -> list[DecisionRow]:
+    """Decide what becomes of rules that hold, whatever they hold for, and write alerts and deliveries.
 
-    Raises ConflictError where somebody else decided one of them meanwhile.
+    Gives the decisions, which the caller writes in the same transaction. `without_alerts`: events that have none yet.
     """
     if not candidates:
-        return
-    channels = AlertRule.objects.channels_of([one.rule.id for one in candidates if one.rule.id is not None])
-    suppressions = _suppress(candidates, cause, channels, at=at)
-    _settle_keys(candidates, cause)
-    Alert.objects.create_many(one.alert for one in candidates if one.alert is not None)
-    rows = [DecisionRow(one.rule.id or 0, one.outcome, one.reason, one.alert_id) for one in candidates]
-    written = RuleDecision.objects.decide(rows, event_id=cause.event_id, change_id=cause.change_id)
-    if any(row.rule_id not in written for row in rows):
-        raise ConflictError("Somebody else decided a rule for this")
-    tell_of_alerts(
-        [one.alert for one in candidates if one.alert is not None and one.outcome is Decision.FIRED],
-        demo=cause.demo,
-        channels=channels,
-        quiet=lambda alert, channel: suppressions.quiet_reason(channel.pk, severity=Severity(alert.severity), at=at),
-    )
+        return []
+    channels = AlertRule.objects.channels_of(sorted({one.rule.id for one in candidates if one.rule.id is not None}))
+    suppressions = _suppress(candidates, channels, at=at)
+    _settle_keys(candidates)
+    Alert.objects.create_decided([one.alert for one in candidates if one.alert is not None])
+    fired = [one for one in candidates if one.outcome is Decision.FIRED]
+    for demo in sorted({one.cause.demo for one in fired}):
+        pairs = [
+            (one.alert, channel)
+            for one in fired
+            for channel in channels.get(one.rule.id or 0, ())
+            if one.alert is not None and one.cause.demo == demo
+        ]
+        write_deliveries(
+            pairs,
+            demo=demo,
+            quiet=lambda alert, channel: suppressions.quiet_reason(
+                channel.pk, severity=Severity(alert.severity), at=at
+            ),
+            untold=without_alerts,
+        )
     duplicates = (one.alert_id for one in candidates if one.outcome is Decision.DUPLICATE)
     Alert.objects.count_duplicates(Counter(alert_id for alert_id in duplicates if alert_id is not None))
+    return [_decision_of(one) for one in candidates]
+
+
+def check_decided(decisions: Sequence[DecisionRow], written: Collection[object]) -> None:
+    """Raise ConflictError where one of these decisions was not written, since somebody else decided meanwhile."""
+    if any(row.key not in written for row in decisions):
+        raise ConflictError("Somebody else decided a rule for this")
 
 
 def result_of(judgement: Judgement, *, event_id: int | None = None) -> EvaluationResult:
@@ -172,8 +188,12 @@ def _key_parts(rule_id: str, conditions: RuleFacts, facts: EventFacts, verdict: 
     }
 
 
+def _decision_of(one: Candidate) -> DecisionRow:
+    return DecisionRow(one.cause.event_id, one.cause.change_id, one.rule.id or 0, one.outcome, one.reason, one.alert_id)
+
+
 def _suppress(
-    candidates: Sequence[Candidate], cause: Cause, channels: Mapping[int, Sequence[Channel]], *, at: datetime
+    candidates: Sequence[Candidate], channels: Mapping[int, Sequence[Channel]], *, at: datetime
 ) -> Suppressions:
     """Say of each candidate why nobody is told of it, if so."""
     suppressions = load_suppressions(
@@ -183,7 +203,7 @@ def _suppress(
     )
     for one in candidates:
         subject = Subject(
-            cause.camera_id,
+            one.cause.camera_id,
             one.rule.id,
             one.rule.severity,
             one.dedup_key,
@@ -194,12 +214,12 @@ def _suppress(
     return suppressions
 
 
-def _settle_keys(candidates: Iterable[Candidate], cause: Cause) -> None:
+def _settle_keys(candidates: Iterable[Candidate]) -> None:
     """Give each candidate its alert, or the one that it is a duplicate of."""
     wanting = []
     for candidate in candidates:
         if candidate.suppressed:
-            candidate.alert = _make_alert(candidate, cause)
+            candidate.alert = _make_alert(candidate)
             candidate.alert.status = AlertStatus.SUPPRESSED
             candidate.alert.suppression_reason = candidate.suppressed
         else:
@@ -207,19 +227,19 @@ def _settle_keys(candidates: Iterable[Candidate], cause: Cause) -> None:
     claims = [KeyClaim(one.dedup_key, one.rule.cooldown, one.rule.severity) for one in wanting]
     for candidate, outcome in zip(wanting, claim_keys(claims), strict=True):
         if outcome.fired_at is not None:
-            candidate.alert = _make_alert(candidate, cause)
+            candidate.alert = _make_alert(candidate)
             candidate.alert.created_at = outcome.fired_at
         else:
             candidate.duplicate_of = outcome.existing_alert_id if outcome.twin is None else wanting[outcome.twin]
 
 
-def _make_alert(candidate: Candidate, cause: Cause) -> Alert:
+def _make_alert(candidate: Candidate) -> Alert:
     return Alert(
-        event_id=cause.event_id,
+        event_id=candidate.cause.event_id,
         trigger=candidate.rule.trigger,
         rule_id=candidate.rule.id,
         rule_name=candidate.rule.name,
-        camera_id=cause.camera_id,
+        camera_id=candidate.cause.camera_id,
         severity=candidate.rule.severity,
         dedup_key=candidate.dedup_key,
         matched_conditions=list(candidate.verdict.matched_conditions),

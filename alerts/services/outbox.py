@@ -1,15 +1,14 @@
 """Writes what is to be sent: a delivery for each alert and channel, in the alert's own transaction."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from alerts.choices import ChannelKind, DeliveryState
-from alerts.models import Alert, Channel, Delivery, Escalation, EscalationStep
+from alerts.models import Alert, Channel, Delivery
 from siteadmin.core import pipeline
 from siteadmin.core.pipeline import Step
 
@@ -19,30 +18,19 @@ Quiet = Callable[[Alert, Channel], str]
 """Says why this channel is not to be told of this alert now, or gives an empty text."""
 
 
-def tell_of_alerts(
-    alerts: Sequence[Alert], *, demo: bool, channels: Mapping[int, Sequence[Channel]], quiet: Quiet | None = None
-) -> None:
-    """Write the deliveries of new alerts of an event or a camera's change, and let their escalation begin to wait.
-
-    `channels` by rule's id. The caller holds the row of the event or the change.
-    """
-    by_rule = {alert.rule_id: alert for alert in alerts if alert.rule_id is not None}
-    if not by_rule:
-        return
-    wanted = [(by_rule[rule_id], channel) for rule_id in by_rule for channel in channels.get(rule_id, ())]
-    write_deliveries(wanted, demo=demo, quiet=quiet)
-    steps = EscalationStep.objects.first_of_rules(list(by_rule))
-    waits = {by_rule[rule_id].pk: timedelta(seconds=step.wait_seconds) for rule_id, step in steps.items()}
-    Escalation.objects.start(waits)
-
-
 def write_deliveries(
-    wanted: Iterable[tuple[Alert, Channel]], *, demo: bool, step: int | None = None, quiet: Quiet | None = None
+    wanted: Iterable[tuple[Alert, Channel]],
+    *,
+    demo: bool,
+    step: int | None = None,
+    quiet: Quiet | None = None,
+    untold: Collection[int] = (),
 ) -> Sequence[Delivery]:
     """Write a delivery for each pair; one whose channel is off is parked until it is on again.
 
     A channel is told of an event once at each severity: a further delivery is told of by the first one's message.
-    A demo bothers nobody outside the product.
+    A demo bothers nobody outside the product. `untold`: events that had no alert before, so nobody was told of them.
+    The caller holds the rows of the events.
     """
     pairs = [(alert, channel) for alert, channel in wanted if not demo or channel.kind == ChannelKind.INBOX]
     if not pairs:
@@ -69,7 +57,7 @@ def write_deliveries(
         elif not channel.enabled:
             delivery.state, delivery.due_at = DeliveryState.PARKED, None
         deliveries.append(delivery)
-    first, repeats = _settle_repeats(deliveries)
+    first, repeats = _settle_repeats(deliveries, untold=untold)
     Delivery.objects.create_many(first)
     Delivery.objects.create_many(repeats)
     waiting = [delivery for delivery in first if delivery.state == DeliveryState.PENDING]
@@ -101,12 +89,15 @@ def new_key() -> str:
     return f"msg_{uuid.uuid4().hex}"
 
 
-def _settle_repeats(deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+def _settle_repeats(
+    deliveries: Sequence[Delivery], *, untold: Collection[int]
+) -> tuple[list[Delivery], list[Delivery]]:
     """Part them into those that tell of their event first, and those that such a message tells of too."""
     first: list[Delivery] = []
     repeats: list[Delivery] = []
     events = {delivery.alert.event_id for delivery in deliveries if delivery.alert is not None}
-    told = Delivery.objects.first_of_events(sorted(event for event in events if event is not None))
+    asked = sorted(event for event in events if event is not None and event not in untold)
+    told = Delivery.objects.first_of_events(asked) if asked else {}
     for delivery in deliveries:
         assert delivery.alert is not None
         if delivery.state == DeliveryState.SKIPPED:

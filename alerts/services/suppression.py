@@ -9,9 +9,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from alerts.choices import ChannelKind, Severity
-from alerts.models import Alert, Channel, PushSubscription, QuietHours, Silence
+from alerts.models import Channel, PushSubscription, QuietHours
 from alerts.schedules import ScheduleError, parse_schedule
 from alerts.silencing import NOBODY, Audience, QuietFacts, SilenceFacts, SnoozeFacts, Suppressions
+from alerts.suppression_repositories import HoursRow, SilenceRow, read_suppressions
 
 logger = structlog.get_logger(__name__)
 
@@ -21,25 +22,25 @@ def load_suppressions(
 ) -> Suppressions:
     """Give all that may keep alerts of these keys and channels back at `since`, or until `until`.
 
-    They are those that were in effect then. Three queries, and two more where people have quiet hours.
+    They are those that were in effect then. One query, and two more where people have quiet hours.
     """
-    until = since if until is None else until
+    found = read_suppressions(
+        since=since, until=since if until is None else until, dedup_keys=dedup_keys, channel_ids=channel_ids
+    )
     snoozes: dict[str, list[SnoozeFacts]] = defaultdict(list)
-    for alert_id, key, severity, begins, ends in Alert.objects.snoozes_within(dedup_keys, since=since, until=until):
-        snoozes[key].append(SnoozeFacts(alert_id, Severity(severity), begins, ends))
+    for snooze in found.snoozes:
+        facts = SnoozeFacts(snooze.alert_id, Severity(snooze.severity), snooze.begins, snooze.ends)
+        snoozes[snooze.dedup_key].append(facts)
     quiet: dict[int, list[QuietFacts]] = defaultdict(list)
-    personal: list[QuietHours] = []
-    found = QuietHours.objects.of_channels_or_people(channel_ids, since=since, until=until) if channel_ids else ()
-    for hours in found:
+    for hours in found.hours:
         if hours.channel_id is not None:
             quiet[hours.channel_id].extend(_facts_of_hours([hours]))
-        else:
-            personal.append(hours)
+    personal = [hours for hours in found.hours if hours.user_id is not None]
     reaching = list(Channel.objects.reaching_people(channel_ids)) if personal else []
     people = PushSubscription.objects.of_staff().people() if reaching else []
     return Suppressions(
         late_after=settings.LATE_AFTER,
-        silences=[_facts_of_silence(silence) for silence in Silence.objects.within(since, until)],
+        silences=[_facts_of_silence(silence) for silence in found.silences],
         snoozes=snoozes,
         quiet=quiet,
         audiences=_audiences(reaching, hours=personal, people=people),
@@ -72,7 +73,7 @@ def quiet_people(channel: Channel, *, severity: str, cameras: frozenset[str] | N
 
 
 def _audiences(
-    channels: Iterable[Channel], *, hours: Iterable[QuietHours], people: Iterable[tuple[int, str]]
+    channels: Iterable[Channel], *, hours: Iterable[HoursRow], people: Iterable[tuple[int, str]]
 ) -> dict[int, Audience]:
     by_user: dict[int | None, list[QuietFacts]] = defaultdict(list)
     for one in hours:
@@ -90,12 +91,11 @@ def _audiences(
     }
 
 
-def _facts_of_silence(silence: Silence) -> SilenceFacts:
-    ends = silence.ends_at if silence.counts_until is None else min(silence.ends_at, silence.counts_until)
+def _facts_of_silence(silence: SilenceRow) -> SilenceFacts:
     return SilenceFacts(
-        id=silence.pk,
-        begins=max(silence.starts_at, silence.counts_from),
-        ends=ends,
+        id=silence.id,
+        begins=silence.begins,
+        ends=silence.ends,
         camera_ids=frozenset(silence.camera_ids),
         rule_ids=frozenset(silence.rule_ids),
         severities=frozenset(silence.severities),
@@ -105,12 +105,12 @@ def _facts_of_silence(silence: Silence) -> SilenceFacts:
     )
 
 
-def _facts_of_hours(rows: Iterable[QuietHours]) -> list[QuietFacts]:
+def _facts_of_hours(rows: Iterable[HoursRow]) -> list[QuietFacts]:
     facts = []
     for hours in rows:
         try:
             schedule = parse_schedule(hours.schedule)
-            facts.append(QuietFacts(schedule, hours.critical_passes, hours.counts_from, hours.counts_until))
+            facts.append(QuietFacts(schedule, hours.critical_passes, hours.begins, hours.ends))
         except ScheduleError as error:  # a zone that this machine knows no more: rather told than not
-            logger.warning("quiet_hours_unusable", quiet_hours=hours.pk, error=str(error))
+            logger.warning("quiet_hours_unusable", quiet_hours=hours.id, error=str(error))
     return facts

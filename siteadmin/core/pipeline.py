@@ -46,8 +46,8 @@ class Step(StrEnum):
 
     @property
     def is_pulled(self) -> bool:
-        """Whether its workers take the row whose turn it is, so that a message only says that there is work."""
-        return self is Step.DETECT
+        """Whether its workers take whatever rows wait, so that a message only says that there is work."""
+        return self in (Step.DETECT, Step.EVALUATE)
 
 
 def dispatch(step: Step, subject_id: int) -> None:

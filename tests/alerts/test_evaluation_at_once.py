@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from alerts.models import Alert, AlertRule, Delivery, RuleDecision
+from alerts.models import Alert, AlertRule, Delivery, Evaluation, RuleDecision
 from alerts.results import EvaluationResult
 from alerts.services import evaluation, judging
 from alerts.services.channels import update_channel
@@ -90,14 +90,14 @@ class TestTrouble:
     def test_growth_during_an_evaluation_is_judged_by_another_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         AlertRuleFactory()
         event = waiting_event()
-        claim = Event.objects.claim
+        claim = Evaluation.objects.claim_waiting
 
         def claim_and_grow(event_id: int, **options: Any) -> Any:
-            token = claim(event_id, **options)
+            claimed = claim(event_id, **options)
             grow(event)
-            return token
+            return claimed
 
-        monkeypatch.setattr(evaluation.Event.objects, "claim", claim_and_grow)
+        monkeypatch.setattr(evaluation.Evaluation.objects, "claim_waiting", claim_and_grow)
 
         assert evaluate_event(event.pk) == EvaluationResult(event.pk)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def versions() -> list[str]:
-    return list(Evaluation.objects.standing_of_change(0, trigger="event").rules)
+    return list(Evaluation.objects.standing(trigger="event").rules)
 
 
 def ready() -> list[ReadyRule]:
