@@ -7,7 +7,7 @@ those times. Only this rule is looked at: alerts of others that share its key pl
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -66,7 +66,7 @@ def preview_rule(
     """Say for which of these events, or what happened in the last days, the rule would have fired, and why not else.
 
     `rule` need not be saved. `camera_ids`: only what happened at these cameras. ValidationError where the rule's
-    schedule cannot be used, or events are given for a rule about cameras falling silent.
+    schedule cannot be used, an event does not exist, or events are given for a rule about cameras falling silent.
     """
     ready = make_ready(rule)
     if ready.conditions is None:
@@ -102,6 +102,7 @@ def _judge_events(
     camera_ids: frozenset[str] | None,
 ) -> tuple[list[_Judged], bool]:
     events = Event.objects.for_preview(event_ids, since=since, camera_ids=camera_ids, limit=MOST_EVENTS + 1)
+    _refuse_unknown(event_ids or (), known={event.pk for event in events})
     facts = _facts_of_events(events[:MOST_EVENTS])
     modes = _modes(
         [one.arrived_at for event in facts.values() for one in event.detections]
@@ -176,6 +177,16 @@ def _settle(rule: ReadyRule, held: Sequence[_Judged], *, channel_ids: Sequence[i
             )
         )
     return matches
+
+
+def _refuse_unknown(event_ids: Sequence[int], *, known: Set[int]) -> None:
+    errors = [
+        {"field": f"event_ids.{index}", "code": "does_not_exist", "detail": f"There is no event '{event_id}'."}
+        for index, event_id in enumerate(event_ids)
+        if event_id not in known
+    ]
+    if errors:
+        raise ValidationError(errors=errors)
 
 
 def _refused(field: str, text: str) -> ValidationError:

@@ -48,7 +48,7 @@ def test_matches_duplicates_and_misses_come_with_their_reasons() -> None:
     first, second, third = (past_event(BEGIN + n * MINUTE, camera=camera) for n in (0, 5, 11))
     cat = past_event(BEGIN, "cat", camera=camera)
 
-    result = preview_rule(rule, channel_ids=[], event_ids=[first.pk, second.pk, third.pk, cat.pk, 404_404])
+    result = preview_rule(rule, channel_ids=[], event_ids=[first.pk, second.pk, third.pk, cat.pk])
 
     assert [(one.event_id, one.outcome, one.duplicate_of) for one in result.matches] == [
         (first.pk, "fired", None),
@@ -103,6 +103,20 @@ def test_previews_of_nothing_are_refused(client_as: Any, body: Any) -> None:
     answer = client_as("operator").post(f"/api/alert-rules/{AlertRuleFactory().pk}/preview", body, format="json")
 
     assert answer.status_code == 400
+
+
+def test_events_that_there_are_not_are_named(client_as: Any) -> None:
+    known, deleted = past_event(timezone.now()), past_event(timezone.now(), deleted_at=timezone.now())
+    body = {"rule": {"name": "New"}, "event_ids": [known.pk, deleted.pk, 404404]}
+
+    answer = client_as("operator").post("/api/alert-rules/preview", body, format="json")
+
+    assert answer.status_code == 400
+    told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
+    assert told == {
+        "event_ids.1": f"There is no event '{deleted.pk}'.",
+        "event_ids.2": "There is no event '404404'.",
+    }
 
 
 CLOCK = """
