@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
+from django.contrib.admin.utils import quote
 
 from alerts.choices import RuleTrigger, Severity
 from alerts.models import Alert
@@ -22,6 +23,7 @@ CHANNEL_TEST = "channel.test"
 
 # Written out: looking them up would load every page of the site into each worker. A test holds them to the site's.
 EVENT_PATH = "/admin/events/event/{}/change/"
+CAMERA_PATH = "/admin/cameras/camera/{}/change/"
 IMAGE_PATH = "/api/events/{}/image"
 ALERTS_PATH = "/admin/alerts/alert/"
 MOST_CAMERAS_NAMED = 10
@@ -46,7 +48,7 @@ def build_alert_notice(
     step that asked for it; `actions`: links by which its reader acts without a login.
     """
     event = alert.event
-    links = _links(event)
+    links = _links(event, camera=alert.camera)
     facts = _facts(alert, event=event, zone=zone, places=places)
     if also:
         facts.insert(1, ("Also", ", ".join(dict.fromkeys(also))))
@@ -120,7 +122,7 @@ def build_digest_notice(
                     "alert": _alert_data(alert),
                     "event": None if alert.event is None else _event_data(alert.event),
                     "camera": _camera_data(alert.camera),
-                    "links": _links(alert.event),
+                    "links": _links(alert.event, camera=alert.camera),
                 }
                 for alert in worst
             ],
@@ -166,8 +168,8 @@ def _title(alert: Alert, *, event: Event | None) -> str:
 
 def _worst(alert: Alert, *, zone: str) -> str:
     at = alert.created_at if alert.event is None else alert.event.started_at
-    link = "" if alert.event is None else f"\n{_links(alert.event)['event']}"
-    return f"{_title(alert, event=alert.event)}, {local_time(at, zone=zone)}{link}"
+    links = _links(alert.event, camera=alert.camera)
+    return f"{_title(alert, event=alert.event)}, {local_time(at, zone=zone)}\n{links.get('event') or links['camera']}"
 
 
 def _facts(alert: Alert, *, event: Event | None, zone: str, places: Sequence[str]) -> list[tuple[str, str]]:
@@ -210,9 +212,9 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(settings.TIME_ZONE)
 
 
-def _links(event: Event | None) -> dict[str, str]:
+def _links(event: Event | None, *, camera: Camera) -> dict[str, str]:
     if event is None:
-        return {}
+        return {"camera": settings.SITE_URL + CAMERA_PATH.format(quote(camera.pk))}
     links = {"event": settings.SITE_URL + EVENT_PATH.format(event.pk)}
     if plan_event_picture(event, annotated=False) is not None:  # a detector elsewhere may have sent none
         links["image"] = settings.SITE_URL + IMAGE_PATH.format(event.pk)

@@ -57,11 +57,16 @@ class Notice:
     facts: tuple[tuple[str, str], ...] = ()
     """Label and plain text each; a text may hold what users wrote."""
     links: dict[str, str] = field(default_factory=dict)
-    """`event` and `image`, where there is an event."""
+    """`event` and `image` where there is an event, `camera` where there is none."""
     data: dict[str, Any] = field(default_factory=dict)
     """What programs are told, as plain JSON."""
     picture: bytes | None = None
     """The annotated picture as JPEG; only for channels that want one."""
+
+    @property
+    def page(self) -> str:
+        """The page of what it tells of, "" where there is none."""
+        return self.links.get("event") or self.links.get("camera", "")
 
 
 @register_result

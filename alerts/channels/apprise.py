@@ -99,8 +99,8 @@ class AppriseTransport:
     def compose(self, notice: Notice, *, key: str, config: Config) -> bytes:
         """Give title, text and picture as JSON."""
         lines = [f"{label}: {_call_nobody(text)}" for label, text in notice.facts]
-        if "event" in notice.links:
-            lines.append(notice.links["event"])
+        if notice.page:
+            lines.append(notice.page)
         lines += [f"{word.capitalize()}: {notice.links[word]}" for word in LinkAction.values if word in notice.links]
         picture = None if notice.picture is None else base64.b64encode(notice.picture).decode()
         return json.dumps({"title": _call_nobody(notice.title), "body": "\n".join(lines), "picture": picture}).encode()

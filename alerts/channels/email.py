@@ -82,7 +82,8 @@ class EmailTransport:
             "facts": [
                 (label, [(line, _leads_here(line)) for line in text.splitlines()]) for label, text in notice.facts
             ],
-            "event_url": notice.links.get("event", ""),
+            "page_url": notice.page,
+            "page_words": "Open the event" if "event" in notice.links else "Open the camera",
             "acknowledge_url": notice.links.get("acknowledge", ""),
             "snooze_url": notice.links.get("snooze", ""),
             "picture_id": picture_id,

@@ -114,7 +114,7 @@ class WebPushTransport:
         shown = {
             "title": _cut(notice.title, LONGEST_TITLE),
             "body": _cut(text, LONGEST_TEXT),
-            "url": _path(notice.links.get("event", "")),
+            "url": _path(notice.page),
             "tag": key,
             "actions": [
                 {"action": word.value, "title": word.label, "url": _path(notice.links[word])}

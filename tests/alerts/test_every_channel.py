@@ -10,6 +10,8 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote, unquote
+from django.urls import resolve
 from PIL import Image
 from standardwebhooks import Webhook
 
@@ -143,6 +145,18 @@ def test_message_says_what_where_when_how_bad_and_why(target: Target, settings: 
     else:
         assert f"High: person at {NAME}" in text
         assert IN_TOKYO in text and "23:30:05 CET at the camera" in text and "Driveway" in text
+
+
+def test_message_about_a_silent_camera_leads_to_its_page(target: Target) -> None:
+    camera = CameraFactory(id="gate_22", name="Gate")  # the admin takes _22 for a quoted sign
+    silent = AlertFactory(event=None, camera=camera, trigger="camera_offline", severity="high")
+
+    deliver_now(delivery_to(target.channel(), alert=silent))
+
+    text = target.read().text
+    assert "High: Gate is silent" in text or '"trigger": "camera_offline"' in text
+    address = f"/admin/cameras/camera/{quote(camera.pk)}/change/"
+    assert address in text and unquote(resolve(address).kwargs["object_id"]) == camera.pk
 
 
 def test_links_to_act_are_given_to_whom_they_are_meant_alone(target: Target) -> None:

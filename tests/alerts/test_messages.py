@@ -79,7 +79,8 @@ def test_alert_whose_event_is_gone_is_still_told() -> None:
     notice = build_alert_notice(AlertFactory(event=None, camera=CameraFactory(name="Yard"), rule_name="Nights"))
 
     assert notice.title.endswith("Nights at Yard")
-    assert notice.data["event"] is None and notice.links == {}
+    assert notice.data["event"] is None
+    assert notice.links == {"camera": notice.page} and notice.page.endswith("/change/")
 
 
 def test_data_is_plain_json_without_what_staff_noted() -> None:
