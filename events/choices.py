@@ -21,6 +21,8 @@ CLOSE_AT_ONCE = 500
 """Events that one run of closing takes; the next run, 2 s later, goes on."""
 LONGEST_QUERY = 500
 """Signs of a search that count; further ones would only cost the database."""
+LONGEST_NOTES = 10_000
+"""Signs of what people note on an event."""
 MOST_WORDS = 32
 """Words of a search through the API; each is looked up by itself."""
 REWRITE_BATCH = 500
@@ -120,6 +122,16 @@ class Verdict(models.TextChoices):
     FALSE_POSITIVE = "false_positive"
     MISSED_THREAT = "missed_threat"
     SEVERITY_WRONG = "severity_wrong"
+
+
+class Decision(models.TextChoices):
+    """What a person decides about an event in the queue."""
+
+    REVIEWED = "reviewed"
+    FALSE_ALARM = "false_alarm"
+    KEPT = "kept"
+    AGAIN = "again"
+    """Not reviewed after all."""
 
 
 class WorkState(models.TextChoices):

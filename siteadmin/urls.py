@@ -17,6 +17,7 @@ urlpatterns = [
     path("inbox/<int:alert_id>/snooze/", dashboard.snooze, name="snooze"),
     path("modes/<int:mode_id>/activate/", dashboard.switch_mode, name="switch-mode"),
     path("demo/remove/", dashboard.end_demo, name="end-demo"),
+    path("", include("events.pages")),
     path("", include("alerts.pages")),
     path("account/two-factor/", two_factor, name="two-factor"),
     # In the place of the admin's own:

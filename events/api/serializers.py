@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from events.choices import RiskLevel
+from events.choices import LONGEST_NOTES, RiskLevel
 from events.models import Analysis, Detection, Event
 from events.services.bulk import ExternalDetection
 from siteadmin.core.filters import LARGEST_ID
@@ -13,7 +13,6 @@ from siteadmin.core.serializers import InstantField, StrictModelSerializer, Stri
 
 MOST_AT_ONCE = 1000
 """Items of one bulk request."""
-LONGEST_NOTES = 10_000
 
 
 class BoxSerializer(StrictSerializer):

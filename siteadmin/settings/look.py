@@ -67,6 +67,10 @@ UNFOLD: dict[str, Any] = {
                 "title": "Watch",
                 "items": [
                     {**_item("Dashboard", "dashboard", "dashboard"), "active": lambda request: request.path == "/"},
+                    {
+                        **_item("Review", "fact_check", "review"),
+                        "active": lambda request: request.path.startswith("/review/"),
+                    },
                     *_models(
                         ("Events", "motion_sensor_active", "events.event"),
                         ("Alerts", "notifications", "alerts.alert"),
