@@ -56,6 +56,8 @@ SELECT {_STANDING}, coalesce((SELECT json_agg(json_build_object(
         SELECT coalesce(json_agg(json_build_array(d.id, d.object_type, d.confidence, d.zones, d.detected_at,
                                                   d.created_at) ORDER BY d.detected_at, d.id), '[]')
         FROM events_detection d WHERE d.event_id = held.id),
+    'zones', (SELECT coalesce(json_object_agg(zone.id, zone.name), '{{{{}}}}')
+              FROM cameras_zone zone WHERE zone.camera_id = held.camera_id),
     'reasons', coalesce((SELECT reasons FROM alerts_evaluation known WHERE known.event_id = held.id), '{{{{}}}}')
 ) ORDER BY id) FROM held), '[]') AS events
 """  # noqa: S608 - of constants
@@ -106,6 +108,8 @@ class Look:
     """Ids of the rules that are decided."""
     detections: Sequence[tuple[int, str, float, Sequence[int], datetime, datetime]]
     """Id, type, confidence, zones, time and arrival of each."""
+    zones: Mapping[int, str]
+    """The names of its camera's zones, by id."""
     reasons: Mapping[int, str]
     """What is stored of why rules do not hold yet, by rule's id."""
 
@@ -313,6 +317,7 @@ def _look_of(found: dict[str, Any]) -> Look:
             "ended_at": datetime.fromisoformat(found["ended_at"]),
             "decided": frozenset(found["decided"]),
             "detections": detections,
+            "zones": {int(zone_id): name for zone_id, name in found["zones"].items()},
             "reasons": {int(rule_id): reason for rule_id, reason in found["reasons"].items()},
         }
     )

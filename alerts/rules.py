@@ -1,7 +1,7 @@
 """Does this rule hold for what is known of an event, and why not? Pure: no database, no clock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerts.schedules import Schedule
@@ -45,6 +45,8 @@ class EventFacts:
     risk_score: int | None
     ended_at: datetime
     detections: tuple[DetectionFacts, ...] = ()
+    zones: Mapping[int, str] = field(default_factory=dict)
+    """The names of the camera's zones, by id."""
     mode: str = ""
     """The active mode, "" where none is."""
     happened: str = ""
@@ -87,14 +89,14 @@ def judge(rule: RuleFacts, event: EventFacts) -> Verdict:
             unmet.append(f"the mode is {event.mode or 'not set'}, not {_join(sorted(rule.modes))}")
     detections: Sequence[DetectionFacts] = event.detections
     if rule.asks_for_detection:
-        detections = _judge_detections(rule, event.detections, unmet=unmet)
+        detections = _judge_detections(rule, event, unmet=unmet)
     if rule.schedule is not None and (detections or not rule.asks_for_detection):
         detections = _judge_schedule(rule, rule.schedule, event, detections, met=met, unmet=unmet)
     if unmet:
         return Verdict(holds=False, matched_conditions=tuple(met), reasons_not=tuple(unmet))
     best = min(detections, key=lambda detection: (-detection.confidence, detection.id), default=None)
     if rule.asks_for_detection and best is not None:
-        met.append(_describe(best, rule=rule))
+        met.append(_describe(best, rule=rule, event=event))
     return Verdict(
         holds=True,
         matched_conditions=tuple(met) or ("always: the rule has no conditions",),
@@ -112,13 +114,11 @@ def _judge_risk(threshold: int, score: int | None, *, met: list[str], unmet: lis
         met.append(f"risk score {score} is at least {threshold}")
 
 
-def _judge_detections(
-    rule: RuleFacts, detections: Sequence[DetectionFacts], *, unmet: list[str]
-) -> Sequence[DetectionFacts]:
+def _judge_detections(rule: RuleFacts, event: EventFacts, *, unmet: list[str]) -> Sequence[DetectionFacts]:
     wanted = _join(sorted(rule.object_types)) or "object"
-    found = [one for one in detections if not rule.object_types or one.object_type in rule.object_types]
+    found = [one for one in event.detections if not rule.object_types or one.object_type in rule.object_types]
     if not found:
-        seen = _join(sorted({one.object_type for one in detections})) or "nothing"
+        seen = _join(sorted({one.object_type for one in event.detections})) or "nothing"
         unmet.append(f"no {wanted} was seen, but {seen}")
         return ()
     if rule.min_confidence is not None:
@@ -131,7 +131,7 @@ def _judge_detections(
         sure = "" if rule.min_confidence is None else f" with a confidence of {rule.min_confidence:g} or more"
         found = [one for one in found if not rule.zone_ids.isdisjoint(one.zones)]
         if not found:
-            unmet.append(f"no {wanted}{sure} is in {_zones(sorted(rule.zone_ids))}")
+            unmet.append(f"no {wanted}{sure} is in {_zones(rule.zone_ids, event=event)}")
     return found
 
 
@@ -157,14 +157,16 @@ def _judge_schedule(
     return within
 
 
-def _describe(detection: DetectionFacts, *, rule: RuleFacts) -> str:
+def _describe(detection: DetectionFacts, *, rule: RuleFacts, event: EventFacts) -> str:
     inside = [zone for zone in detection.zones if zone in rule.zone_ids]
-    where = f" in {_zones(inside)}" if inside else ""
+    where = f" in {_zones(inside, event=event)}" if inside else ""
     return f"{detection.object_type} with confidence {detection.confidence:.2f}{where}"
 
 
-def _zones(ids: Sequence[int]) -> str:
-    return f"zone {_join([str(one) for one in ids])}"
+def _zones(ids: Iterable[int], *, event: EventFacts) -> str:
+    """Name zones; of several the camera's own, where there are some. A zone that is gone has its id alone."""
+    names = [event.zones[one] for one in sorted(ids) if one in event.zones]
+    return f"zone {_join(names or [str(one) for one in sorted(ids)])}"
 
 
 def _join(words: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Reads and atomic writes of cameras, their zones, masks and limits."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -197,6 +198,14 @@ _ZoneRepository = Repository.from_queryset(ZoneQuerySet)
 
 class ZoneRepository(_ZoneRepository["Zone"]):
     """Look-ups and writes of zones."""
+
+    def names_of_cameras(self, camera_ids: Iterable[str]) -> dict[str, dict[int, str]]:
+        """Give the names of these cameras' zones, by camera and id."""
+        names: dict[str, dict[int, str]] = defaultdict(dict)
+        rows = self.get_queryset().filter(camera_id__in=list(camera_ids))
+        for camera_id, zone_id, name in rows.values_list("camera_id", "pk", "name"):
+            names[camera_id][zone_id] = name
+        return names
 
     def insert(self, zone: "Zone") -> None:
         """Write a new zone; IntegrityError where the camera has one of this name."""

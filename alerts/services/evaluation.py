@@ -132,6 +132,7 @@ def _judge(events: Sequence[Look], standing: Standing) -> dict[int, Judgement]:
             risk_score=look.risk_score,
             ended_at=look.ended_at,
             detections=facts_of_detections(look.detections),
+            zones=look.zones,
             mode=standing.mode,
         )
         undecided = (rule for rule in rules if rule.id not in look.decided)

@@ -21,7 +21,7 @@ from alerts.services.judging import key_of
 from alerts.services.ready_rules import ReadyRule, make_ready
 from alerts.services.suppression import load_suppressions
 from alerts.silencing import Subject
-from cameras.models import CameraStatusChange
+from cameras.models import CameraStatusChange, Zone
 from events.models import Detection, Event
 from siteadmin.core.exceptions import ValidationError
 
@@ -103,7 +103,7 @@ def _judge_events(
 ) -> tuple[list[_Judged], bool]:
     events = Event.objects.for_preview(event_ids, since=since, camera_ids=camera_ids, limit=MOST_EVENTS + 1)
     _refuse_unknown(event_ids or (), known={event.pk for event in events})
-    facts = _facts_of_events(events[:MOST_EVENTS])
+    facts = _facts_of_events(events[:MOST_EVENTS], with_zones=bool(conditions.zone_ids))
     modes = _modes(
         [one.arrived_at for event in facts.values() for one in event.detections]
         or [one.ended_at for one in facts.values()]
@@ -193,14 +193,21 @@ def _refused(field: str, text: str) -> ValidationError:
     return ValidationError(text.rstrip("."), errors=[{"field": field, "code": "not_for_preview", "detail": text}])
 
 
-def _facts_of_events(events: Sequence[Event]) -> dict[int, EventFacts]:
+def _facts_of_events(events: Sequence[Event], *, with_zones: bool) -> dict[int, EventFacts]:
     rows: dict[int, list[tuple[int, str, float, Sequence[int], datetime, datetime]]] = {
         event.pk: [] for event in events
     }
     for event_id, *row in Detection.objects.facts_of(list(rows)):
         rows[event_id].append(tuple(row))
+    zones = Zone.objects.names_of_cameras({event.camera_id for event in events}) if with_zones else {}
     return {
-        event.pk: EventFacts(event.camera_id, event.risk_score, event.ended_at, facts_of_detections(rows[event.pk]))
+        event.pk: EventFacts(
+            event.camera_id,
+            event.risk_score,
+            event.ended_at,
+            facts_of_detections(rows[event.pk]),
+            zones.get(event.camera_id, {}),
+        )
         for event in events
     }
 

@@ -16,7 +16,15 @@ from alerts.services.modes import make_first_modes
 from alerts.services.preview import preview_rule
 from alerts.services.quiet_hours import create_quiet_hours, delete_quiet_hours, update_quiet_hours
 from events.models import Event
-from tests.factories import AlertRuleFactory, CameraFactory, ChannelFactory, DetectionFactory, EventFactory
+from tests.alerts.judging import waiting_event, why_not_yet
+from tests.factories import (
+    AlertRuleFactory,
+    CameraFactory,
+    ChannelFactory,
+    DetectionFactory,
+    EventFactory,
+    ZoneFactory,
+)
 
 pytestmark = pytest.mark.django_db
 BEGIN = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
@@ -103,6 +111,25 @@ def test_previews_of_nothing_are_refused(client_as: Any, body: Any) -> None:
     answer = client_as("operator").post(f"/api/alert-rules/{AlertRuleFactory().pk}/preview", body, format="json")
 
     assert answer.status_code == 400
+
+
+def test_zones_are_called_by_their_names_as_in_an_evaluation() -> None:
+    camera = CameraFactory()
+    gate, yard = (ZoneFactory(camera=camera, name=name) for name in ("Gate", "Yard"))
+    elsewhere = ZoneFactory(name="Elsewhere")
+    rule = AlertRuleFactory(zone_ids=[gate.pk, elsewhere.pk], cooldown_seconds=0)
+    inside, outside = (waiting_event(camera=camera) for _ in range(2))
+    inside.detections.update(zones=[yard.pk, gate.pk], confidence=0.9)
+    outside.detections.update(zones=[yard.pk])
+
+    for event in (inside, outside):
+        evaluate_event(event.pk)
+    result = preview_rule(rule, channel_ids=[], event_ids=[inside.pk, outside.pk])
+
+    assert Alert.objects.get().matched_conditions == ["person with confidence 0.90 in zone Gate"]
+    assert why_not_yet(outside, rule) == "No object is in zone Gate"
+    assert result.matches[0].matched_conditions == ("person with confidence 0.90 in zone Gate",)
+    assert result.misses[0].reasons_not == ("no object is in zone Gate",)
 
 
 def test_events_that_there_are_not_are_named(client_as: Any) -> None:

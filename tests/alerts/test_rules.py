@@ -119,7 +119,7 @@ def test_a_person_outside_beside_a_cat_inside_is_no_person_inside() -> None:
 
     verdict = judge(rule, event(seen("person", zones=(4,)), seen("cat", zones=(3,))))
 
-    assert verdict.reasons_not == ("no person is in zone 3",)
+    assert verdict.reasons_not == ("no person is in zone 3",), "a zone that is gone has no name"
 
 
 def test_the_schedule_is_judged_at_the_detection_that_meets_the_rest() -> None:
