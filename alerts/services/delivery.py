@@ -171,6 +171,8 @@ def _put_aside(delivery: Delivery) -> ChannelOutcome | None:
     reason = ""
     if alert is not None and alert.status == AlertStatus.DISMISSED:
         reason = "The alert was dismissed"
+    elif alert is not None and alert.camera.deleted_at is not None:
+        reason = "The camera was deleted"  # with it its alerts are hidden, so nobody could answer
     elif alert is not None and delivery.step is not None and alert.status == AlertStatus.ACKNOWLEDGED:
         reason = "The alert was acknowledged before it escalated"
     elif snoozed_for <= timedelta(0):

@@ -49,7 +49,9 @@ def _take_step(escalation_id: int, *, token: uuid.UUID) -> EscalationResult:
     alert = None if escalation is None else _lock_alert(escalation.alert_id)
     if escalation is None or alert is None:
         return EscalationResult(None)
-    rule = alert.rule if alert.status in UNACKNOWLEDGED else None
+    # Alerts of a deleted camera are hidden: nobody could answer.
+    is_open = alert.status in UNACKNOWLEDGED and alert.camera.deleted_at is None
+    rule = alert.rule if is_open else None
     steps = (
         [] if rule is None else list(EscalationStep.objects.of_rules([rule.pk]).at_or_after(escalation.position)[:2])
     )

@@ -14,6 +14,7 @@ from alerts.results import DeliveryResult
 from alerts.services.attempts import record
 from alerts.services.channels import create_channel
 from alerts.services.delivery import deliver
+from cameras.services import delete_camera
 from events.models import Event
 from siteadmin.core.retry import requeue
 from tests.alerts.telling import SECRET, attempt, claim, deliver_now, delivery_to, letters, waits
@@ -238,6 +239,16 @@ def test_dismissed_alert_is_told_to_nobody(hook: Channel, receiver: HttpServer) 
     outcome = deliver_now(delivery)
 
     assert (outcome.outcome, delivery.state, delivery.due_at) == ("skipped", "skipped", None)
+    assert receiver.requests == []
+
+
+def test_alert_of_a_camera_that_was_deleted_meanwhile_is_told_to_nobody(hook: Channel, receiver: HttpServer) -> None:
+    delivery = delivery_to(hook)
+    delete_camera(delivery.alert.camera_id)
+
+    outcome = deliver_now(delivery)
+
+    assert (outcome.outcome, delivery.state, delivery.reason) == ("skipped", "skipped", "The camera was deleted")
     assert receiver.requests == []
 
 

@@ -14,6 +14,7 @@ from alerts.services.escalation import escalate_alert
 from alerts.services.evaluation import evaluate_event
 from alerts.services.lifecycle import acknowledge_alert, dismiss_alert
 from alerts.services.rule_changes import create_rule, update_rule
+from cameras.services import delete_camera
 from siteadmin.core.pipeline import Step
 from siteadmin.core.sweeper import WAITING
 from tests.alerts.judging import waiting_event
@@ -80,6 +81,17 @@ def test_an_answer_stops_it(act: Any) -> None:
     act(escalation.alert_id, by=UserFactory())
 
     assert escalate_alert(due(escalation)).stopped
+
+    escalation.refresh_from_db()
+    assert (told(), escalation.due_at) == ([], None)
+
+
+def test_it_ends_with_the_camera_whose_alert_nobody_can_answer_then() -> None:
+    chain((60, ChannelFactory()), (60, ChannelFactory()))
+    escalation = fire()
+    delete_camera(escalation.alert.camera_id)
+
+    escalate_alert(due(escalation))
 
     escalation.refresh_from_db()
     assert (told(), escalation.due_at) == ([], None)
