@@ -95,7 +95,10 @@ class TimeOfDayFilter(TextFilter):
     """Rows by the wall clock."""
 
     field_class = TimeOfDayField
-    schema: ClassVar[dict[str, Any]] = {"pattern": r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"}
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$",
+    }
 
 
 class EventFilter(StrictFilterSet):

@@ -13,9 +13,12 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from siteadmin.core.keys import create_api_key
+from siteadmin.core.problem_catalog import DOCUMENTED
 from siteadmin.core.roles import Role
+from siteadmin.openapi_examples import EXAMPLES, PATCHES
 from tests.factories import CameraFactory, EventFactory
 from tests.product import ROOT
 from tests.serving import serving
@@ -50,6 +53,57 @@ def test_every_operation_has_a_name_of_its_own_a_tag_and_words(schema: dict[str,
     names = [one["operationId"] for one in operations]
     assert len(names) == len(set(names))
     assert [one["operationId"] for one in operations if not one.get("tags") or not one.get("description")] == []
+
+
+def test_every_body_and_every_problem_has_an_example_that_fits_it(schema: dict[str, Any]) -> None:
+    components = schema["components"]
+    wanted, wrong = set(), {}
+    for operation in (one for path in schema["paths"].values() for one in path.values()):
+        bodies = operation.get("requestBody", {}).get("content", {})
+        wanted |= {body["schema"]["$ref"] for kind, body in bodies.items() if kind == "application/json"}
+        for status, answer in operation["responses"].items():
+            for kind, content in answer.get("content", {}).items():
+                assert "problem" not in kind or content["examples"], (operation["operationId"], status)
+    shown = {f"#/components/schemas/{name}" for name, one in components["schemas"].items() if "examples" in one}
+    for name, one in components["schemas"].items():
+        for example in one.get("examples", ()):
+            found = Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components})
+            wrong |= {f"{name}: {error.message}": error for error in found.iter_errors(example)}
+    problem = Draft202012Validator(components["schemas"]["Problem"])
+    wrong |= {
+        str(error): error for one in components["examples"].values() for error in problem.iter_errors(one["value"])
+    }
+
+    assert wanted - shown == set()
+    assert {*EXAMPLES, *PATCHES} - set(components["schemas"]) == set()
+    assert list(wrong) == []
+
+
+def test_every_problem_that_is_shown_is_one_that_is_explained(schema: dict[str, Any]) -> None:
+    codes = {problem.error_code for problem in DOCUMENTED}
+
+    assert {one["value"]["code"] for one in schema["components"]["examples"].values()} <= codes
+
+
+def test_answers_name_their_headers(schema: dict[str, Any]) -> None:
+    answers = schema["paths"]["/api/events/{id}"]["get"]["responses"]
+
+    assert "ETag" in answers["200"]["headers"]
+    assert "WWW-Authenticate" in answers["401"]["headers"]
+    assert "Retry-After" in answers["429"]["headers"]
+    assert all("RateLimit" in answer["headers"] for answer in answers.values())
+
+
+def test_every_parameter_has_one_type(schema: dict[str, Any]) -> None:
+    parameters = [
+        (one["operationId"], each["name"], each["schema"])
+        for path in schema["paths"].values()
+        for one in path.values()
+        for each in one.get("parameters", ())
+    ]
+
+    assert [one for one in parameters if not isinstance(one[2].get("type"), str)] == []
+    assert [one for one in parameters if one[2]["type"] == "array" and "items" in one[2]["items"]] == []
 
 
 @pytest.fixture(scope="module")

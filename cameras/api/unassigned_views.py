@@ -32,6 +32,7 @@ class UnassignedUploadViewSet(ReadViewSet[UnassignedUpload]):
     not_found = UnassignedUploadNotFoundError
     ordering_fields = ("received_at",)
     bodiless_actions = ("discard",)
+    media_actions = ranged_actions = ("image",)
     required_roles: ClassVar = dict.fromkeys(("list", "retrieve", "image", "assign", "discard"), Role.OPERATOR)
 
     def get_rows(self) -> QuerySet[UnassignedUpload]:

@@ -61,6 +61,7 @@ class CameraViewSet(CrudViewSet[Camera]):
     camera_lookup = "id"
     ordering_fields = ("name", "created_at")
     bodiless_actions = ("restore", "ftp_password")
+    media_actions = ranged_actions = ("snapshot",)
     required_roles: ClassVar = {"restore": Role.OPERATOR, "snapshot": Role.VIEWER, "ftp_password": Role.OPERATOR}
 
     def get_rows(self) -> QuerySet[Camera]:
@@ -202,6 +203,7 @@ class SnapshotViewSet(ReadViewSet[Snapshot]):
     not_found = SnapshotNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("captured_at",)
+    media_actions = ranged_actions = ("image",)
     required_roles: ClassVar = {"image": Role.VIEWER}
 
     def get_rows(self) -> QuerySet[Snapshot]:

@@ -78,6 +78,7 @@ class EventViewSet(EventReportsMixin, EventFeedbackMixin, ReadViewSet[Event], Pa
     picking_actions = ("list", "retrieve", "detections")
     filtered_actions = ("list", "summary", "export", "request_export")
     bodiless_actions = ("restore", "request_export")
+    media_actions = ("image",)
     throttle_scopes: ClassVar = dict.fromkeys(("summary", "export", "request_export"), Scope.SEARCHES)
     required_roles: ClassVar = {
         "partial_update": Role.REVIEWER,
@@ -168,6 +169,7 @@ class DetectionViewSet(ReadViewSet[Detection]):
     not_found = DetectionNotFoundError
     camera_lookup = "camera_id"
     ordering_fields = ("detected_at",)
+    media_actions = ("image",)
     query_parameters: ClassVar = {"image": {"width"}}
     required_roles: ClassVar = {"image": Role.VIEWER, "bulk": Role.UPLOADER}
     throttle_scopes: ClassVar = {"bulk": Scope.UPLOADS}

@@ -169,19 +169,21 @@ class IntegerFilter(django_filters.Filter):
     """Rows by a whole number; takes `min_value` and `max_value`."""
 
     field_class = forms.IntegerField
+    schema: ClassVar[dict[str, Any]] = {"type": "integer"}
 
 
 class NumberFilter(django_filters.Filter):
     """Rows by a number; takes `min_value` and `max_value`."""
 
     field_class = forms.FloatField
+    schema: ClassVar[dict[str, Any]] = {"type": "number"}
 
 
 class TextFilter(django_filters.Filter):
     """Rows by an exact text, of at most LONGEST_TEXT signs."""
 
     field_class = forms.CharField
-    schema: ClassVar[dict[str, Any]] = {"pattern": STORABLE, "maxLength": LONGEST_TEXT}
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": STORABLE, "maxLength": LONGEST_TEXT}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if self.field_class is forms.CharField:

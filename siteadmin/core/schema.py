@@ -1,6 +1,6 @@
 """What the OpenAPI schema says of every path: who may ask, which parameters count, how refusals look."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from drf_spectacular.contrib.django_filters import DjangoFilterExtension
@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiParameter
 from siteadmin.core.filters import LARGEST_ID, MultiValueFilter, words_pattern
 from siteadmin.core.idempotency import HEADER
 from siteadmin.core.names import PATTERN
+from siteadmin.core.negotiation import AnyAnswerNegotiation
 from siteadmin.core.serializers import StrictSerializer
 
 _TEXT = {"type": "string"}
@@ -67,6 +68,9 @@ READING_ONE = ("retrieve", "feedback")
 """Actions that give an ETag."""
 IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="The ETag that was looked at.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag that is known.")
+UNWANTED = {"406": "No form that `Accept` names is given here"}
+BEYOND = {"416": "`Range` names no part of the file"}
+RANGE = OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="A part of the file, such as bytes=0-1023.")
 WITH_BODY = {"413": "The body is too large", "415": "The body's type is not read here"}
 
 
@@ -80,8 +84,10 @@ class ApiSchema(AutoSchema):
         parameters = [OpenApiParameter(name, str) for name in sorted(further.get(action or "", ()))]
         if action in getattr(self.view, "picking_actions", ()):
             parameters.append(self._fields_parameter())
-        if action in READING_ONE:
+        if action in READING_ONE or self.is_media:
             parameters.append(IF_NONE_MATCH)
+        if action in self.ranged_actions:
+            parameters.append(RANGE)
         if self.is_keyed:
             parameters.append(IDEMPOTENCY_KEY)
         if action in CHANGING_ONE:
@@ -133,8 +139,10 @@ class ApiSchema(AutoSchema):
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         # drf-spectacular has no public hook that sees all responses of an operation.
         responses: dict[str, Any] = super()._get_response_bodies(direction)
-        if getattr(self.view, "action", None) in READING_ONE:
+        if getattr(self.view, "action", None) in READING_ONE or self.is_media:
             responses.setdefault("304", {"description": "It is known as it is"})
+        if getattr(self.view, "action", None) in self.ranged_actions:
+            responses["206"] = {**responses["200"], "description": "The part that `Range` names"}
         for status, text in self._problems().items():
             responses.setdefault(
                 status,
@@ -146,13 +154,23 @@ class ApiSchema(AutoSchema):
         return responses
 
     @property
+    def is_media(self) -> bool:
+        """Whether the operation gives a picture or a clip."""
+        return getattr(self.view, "action", None) in getattr(self.view, "media_actions", ())
+
+    @property
+    def ranged_actions(self) -> Collection[str]:
+        """The actions of the view that give a part of a file, where one is asked for."""
+        return cast("Collection[str]", getattr(self.view, "ranged_actions", ()))
+
+    @property
     def is_keyed(self) -> bool:
         """Whether the operation takes an Idempotency-Key."""
         asks = getattr(self.view, "action", None) in getattr(self.view, "asking_actions", ())
         return self.method == "POST" and hasattr(self.view, "act_once") and not asks
 
     def _problems(self) -> dict[str, str]:
-        problems = dict(ALWAYS)
+        problems, action = dict(ALWAYS), getattr(self.view, "action", None)
         if "{" in self.path or getattr(self.view, "action", None) in getattr(self.view, "may_find_nothing", ()):
             problems |= ONE
         if self.method in ("POST", "PATCH", "PUT", "DELETE"):
@@ -161,6 +179,10 @@ class ApiSchema(AutoSchema):
             problems |= STALE
         if self.is_keyed:
             problems |= REUSED
+        if not issubclass(self.view.content_negotiation_class, AnyAnswerNegotiation):
+            problems |= UNWANTED
+        if action in self.ranged_actions:
+            problems |= BEYOND
         if self.method in ("POST", "PATCH", "PUT"):
             problems |= WITH_BODY
         return dict(sorted(problems.items()))
@@ -199,6 +221,8 @@ class FilterParameters(DjangoFilterExtension):
         parent: Any = super()  # untyped
         parameters = parent.resolve_filter_field(auto_schema, model, filterset_class, field_name, filter_field)
         for parameter in parameters:
+            # Of a column that is a list drf-spectacular tells what that holds; a parameter is one value of it.
+            parameter["schema"].pop("items", None)
             parameter["schema"] |= {
                 **getattr(filter_field, "schema", {}),
                 **{
@@ -207,6 +231,8 @@ class FilterParameters(DjangoFilterExtension):
                     if key in filter_field.extra
                 },
             }
+            if "enum" in parameter["schema"]:
+                parameter["schema"].pop("pattern", None)
         if isinstance(filter_field, MultiValueFilter):
             for parameter in parameters:
                 parameter["schema"] = {"type": "array", "items": parameter["schema"]}

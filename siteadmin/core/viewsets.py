@@ -71,6 +71,10 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
     """POST actions that write nothing, so that each repetition may be answered anew."""
     bodiless_actions: ClassVar[Collection[str]] = ()
     """POST actions that take no body."""
+    media_actions: ClassVar[Collection[str]] = ()
+    """Actions that give a picture or a clip."""
+    ranged_actions: ClassVar[Collection[str]] = ()
+    """Those of them that give a part of it, where one is asked for."""
     outside_actions: ClassVar[Collection[str]] = ()
     """POST actions that reach beyond the database, and so never run inside one transaction."""
 

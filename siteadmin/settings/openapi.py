@@ -12,6 +12,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "siteadmin.core.schema.close_requests",
+        "siteadmin.openapi.show_answers",
     ],
     "PREPROCESSING_HOOKS": ["siteadmin.core.schema.strip_slashes"],
     "SWAGGER_UI_DIST": "SIDECAR",
