@@ -11,7 +11,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, W
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
 
-from alerts.choices import AttemptOutcome, DeliveryState
+from alerts.choices import AttemptOutcome, DeliveryState, RuleTrigger
 from alerts.sending_repositories import SendingRepository
 from siteadmin.core.claims import RESWEEP_AFTER, database_now, sweep_when_due
 from siteadmin.core.repository import Repository, RepositoryQuerySet
@@ -204,6 +204,18 @@ class DeliveryRepository(_DeliveryRepository["Delivery"]):
     def hurry(self, delivery_id: int) -> bool:
         """Make a delivery that waits for its next attempt due now."""
         return bool(self._make_due(self.get_queryset().filter(pk=delivery_id, state=DeliveryState.PENDING)))
+
+    def forget_bodies(self, *, older_than: datetime | None) -> int:
+        """Drop the bytes of what failed or is parked, where its event is gone or, of a digest, it is older; how many.
+
+        Alerts about a camera's silence have no event, and no picture.
+        """
+        gone = Q(alert__trigger=RuleTrigger.EVENT, alert__event=None)
+        old = Q(alert=None, created_at__lt=older_than) if older_than is not None else Q(pk__in=())
+        kept = self.get_queryset().filter(state__in=(DeliveryState.FAILED, DeliveryState.PARKED)).exclude(body=None)
+        ids = list(kept.filter(gone | old).values_list("pk", flat=True))
+        # Somebody may have tried one again meanwhile.
+        return kept.filter(pk__in=ids).update(body=None)
 
     def wake_parked(self, channel_id: int) -> int:
         """Make the parked deliveries of a channel due now; gives how many."""

@@ -151,6 +151,14 @@ class ModeSwitchResult:
     activated: str = ""
 
 
+@register_result
+@dataclass(slots=True, frozen=True)
+class ForgettingResult:
+    """Of how many deliveries the message's bytes were forgotten."""
+
+    deliveries: int = 0
+
+
 @dataclass(slots=True, frozen=True)
 class PreviewMatch:
     """An event, or a change of a camera's status, for which a rule would have held.

@@ -3,11 +3,12 @@
 from celery import shared_task
 
 from alerts.choices import DELIVER_SOFT_TIME_LIMIT, DELIVER_TIME_LIMIT
-from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, ModeSwitchResult
+from alerts.results import DeliveryResult, EscalationResult, EvaluationResult, ForgettingResult, ModeSwitchResult
 from alerts.services.camera_evaluation import evaluate_change
 from alerts.services.delivery import deliver as deliver_one
 from alerts.services.escalation import escalate_alert
 from alerts.services.evaluation import MOST_TOGETHER, evaluate_event
+from alerts.services.forgetting import forget_messages as forget_old_messages
 from alerts.services.modes import switch_modes as switch_due_modes
 from siteadmin.core.pipeline import Step
 
@@ -34,6 +35,12 @@ def deliver(delivery_id: int) -> DeliveryResult:
 def switch_modes() -> ModeSwitchResult:
     """Switch modes whose time has come; beat runs it every few seconds."""
     return switch_due_modes()
+
+
+@shared_task(name="alerts.forget_messages")
+def forget_messages() -> ForgettingResult:
+    """Forget messages whose events are gone; beat runs it once an hour."""
+    return forget_old_messages()
 
 
 @shared_task(name=Step.ESCALATE.value)

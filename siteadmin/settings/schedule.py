@@ -20,5 +20,6 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "forget_changes": _every(60, "core.forget_changes"),
     "remove_exports": _every(300, "events.remove_exports"),
     "remove_old": _every(3600, "events.remove_old"),
+    "forget_messages": _every(3600, "alerts.forget_messages"),
     "forget_old": _every(3600, "core.forget_old"),
 }
