@@ -174,7 +174,8 @@ def late_reason(detections: Sequence[DetectionFacts], *, late_after: timedelta) 
     shortest = min(detection.arrived_at - detection.detected_at for detection in detections)
     if shortest <= late_after:
         return ""
-    return f"Late: seen {_words(shortest)} before it arrived, the limit is {_words(late_after)}"
+    seen, limit = _words(shortest), _words(late_after)
+    return f"Late: seen {'more than ' if seen == limit else ''}{seen} before it arrived, the limit is {limit}"
 
 
 def _moment(instant: datetime) -> str:

@@ -201,17 +201,21 @@ class TestDecidedOnce:
 
 
 class TestLate:
-    def test_what_arrived_late_is_recorded_and_nobody_is_told(self, settings: Any) -> None:
+    @pytest.mark.parametrize(
+        ("age", "seen"),
+        [(timedelta(minutes=11), "11 minutes"), (timedelta(minutes=10, seconds=2), "more than 10 minutes")],
+    )
+    def test_what_arrived_late_is_recorded_and_nobody_is_told(self, settings: Any, age: timedelta, seen: str) -> None:
         settings.LATE_AFTER = timedelta(minutes=10)
         rule = AlertRuleFactory(channels=[ChannelFactory()])
         event = waiting_event("cat")
-        event.detections.update(detected_at=timezone.now() - timedelta(minutes=11))
+        event.detections.update(detected_at=timezone.now() - age)
 
         evaluate_event(event.pk)
 
         alert = Alert.objects.get()
         assert (alert.status, Delivery.objects.count()) == ("suppressed", 0)
-        assert alert.suppression_reason == "Late: seen 11 minutes before it arrived, the limit is 10 minutes"
+        assert alert.suppression_reason == f"Late: seen {seen} before it arrived, the limit is 10 minutes"
         assert decision(event, rule).outcome == "suppressed"
 
     def test_it_starts_no_cooldown(self, settings: Any) -> None:
