@@ -80,7 +80,7 @@ class AlertAdmin(ServiceAdmin):
         "created_at",
         "delivered_at",
         "delivery_link",
-        "escalation",
+        "next_step",
         "duplicate_link",
         "acknowledged_by",
         "acknowledged_at",
@@ -125,7 +125,7 @@ class AlertAdmin(ServiceAdmin):
         )
 
     @admin.display(description="Escalation")
-    def escalation(self, alert: Alert) -> str:
+    def next_step(self, alert: Alert) -> str:
         """Say which step is taken when, and what holds it up."""
         waiting = alert.waiting_escalation
         if waiting is None or waiting.due_at is None:

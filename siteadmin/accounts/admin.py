@@ -65,7 +65,7 @@ class SiteUserAdmin(RecordedAdmin, UserAdmin[User], BaseAdmin):  # type: ignore[
     change_password_form = RecordedPasswordForm
     readonly_fields = ["last_login", "date_joined"]
     filter_horizontal = ()  # its two boxes are wider than the page
-    list_display = ["username", "email", "is_active", "is_staff", "sees", "two_factor", "last_login"]
+    list_display = ["username", "email", "is_active", "is_staff", "sees", "takes_code", "last_login"]
     actions = ["reset_second_factors"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Cameras", {"fields": ("sees", "cameras")}))
 
@@ -75,7 +75,7 @@ class SiteUserAdmin(RecordedAdmin, UserAdmin[User], BaseAdmin):  # type: ignore[
         return rows
 
     @admin.display(description="Two-factor", boolean=True)
-    def two_factor(self, user: User) -> bool:
+    def takes_code(self, user: User) -> bool:
         """Tell whether their logins take a code."""
         return confirmed_factor(user) is not None
 

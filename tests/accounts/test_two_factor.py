@@ -168,6 +168,17 @@ def test_a_password_that_was_changed_meanwhile_opens_nothing(half_way: Any, enro
     assert not is_in(client)
 
 
+def test_the_list_of_users_tells_whose_logins_take_a_code(enrolled: Any) -> None:
+    two_factor.begin_enrolment(UserFactory(username="begun"))
+    page = Client()
+    page.force_login(UserFactory(username="root", is_superuser=True))
+
+    shown = page.get(reverse("admin:auth_user_changelist")).context["cl"]
+
+    takes = {user.username: shown.model_admin.takes_code(user) for user in shown.result_list}
+    assert takes == {"ann": True, "begun": False, "root": False}
+
+
 def test_an_admin_resets_who_lost_their_phone(enrolled: Any) -> None:
     boss = Client()
     boss.force_login(UserFactory(is_superuser=True))

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
+from django.utils.timezone import localtime
 
 from alerts.models import Alert, Channel, Delivery, Escalation, QuietHours
 from alerts.services.escalation import escalate_alert
@@ -111,6 +113,10 @@ class TestSnoozes:
         )
         shown = client_as("viewer").get(f"/api/alerts/{alert.pk}").json()["escalation"]
         assert (shown["step"], shown["reason"]) == (1, held)
+        page = Client()
+        page.force_login(UserFactory(is_superuser=True))
+        told = page.get(f"/admin/alerts/alert/{alert.pk}/change/").content.decode()
+        assert f"Step 1 at {localtime(escalation.due_at):%Y-%m-%d %H:%M:%S} ({held})" in told
 
     def test_after_the_snooze_the_step_is_taken_once(self) -> None:
         chain((60, ChannelFactory(name="boss")))
