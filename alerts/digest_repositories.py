@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.db import connections
 from django.db.models import Case, Count, F, Max, Min, QuerySet, When
 from django.db.models.functions import Now
 
@@ -43,39 +44,44 @@ class DigestRepository(ClaimableRepository[D]):
             swept_at=due_at - RESWEEP_AFTER,
         )
 
-    def gather(self, deliveries: "Sequence[Delivery]", *, into: int) -> None:
-        """Let a digest tell of claimed deliveries, and of what these tell of; nothing was sent."""
-        for delivery in deliveries:
-            assert delivery.claim_token is not None
-            self.set_aside(
-                delivery.pk,
-                token=delivery.claim_token,
-                state=DeliveryState.DIGESTED,
-                told_by=into,
-                reason=OVER_LIMIT,
-            )
-        self._gather_told(into=into)
+    def gather(self, deliveries: "Sequence[Delivery]", *, channel_id: int, into: int) -> None:
+        """Let a digest tell of claimed deliveries of a channel, of what is due of it, and of what these tell of.
 
-    def gather_due(self, channel_id: int, *, into: int) -> int:
-        """Let a digest tell of what is due of a channel and was never attempted; gives how many these are.
-
-        Critical ones are left, as they pass the limit.
+        Nothing was sent, so no attempt counts. Of what is due critical ones are left, as they pass the limit, and what
+        was attempted, as it may have arrived.
         """
-        rows = self.get_queryset().filter(
-            channel_id=channel_id, due_at__lte=Now(), state=DeliveryState.PENDING, body=None
-        )
-        rows = rows.filter(purpose=DeliveryPurpose.ALERT).exclude(severity=Severity.CRITICAL)
-        locked = rows.order_by("pk").select_for_update(skip_locked=True, no_key=True)
-        ids = list(locked.values_list("pk", flat=True)[:GATHERED_AT_ONCE])
-        if ids:
-            self.get_queryset().filter(pk__in=ids).update(
-                state=DeliveryState.DIGESTED, told_by=into, reason=OVER_LIMIT, due_at=None, swept_at=None
+        values: dict[str, Any] = {
+            "ids": [delivery.pk for delivery in deliveries],
+            "tokens": [delivery.claim_token for delivery in deliveries],
+            "channel": channel_id,
+            "into": into,
+            "reason": OVER_LIMIT,
+            "most": GATHERED_AT_ONCE,
+        }
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                WITH claimed AS MATERIALIZED (
+                    SELECT d.id FROM alerts_delivery d
+                    JOIN unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS ours(id, token) ON ours.id = d.id
+                    WHERE d.claim_token = ours.token ORDER BY d.id FOR NO KEY UPDATE OF d
+                ), due AS MATERIALIZED (
+                    SELECT id FROM alerts_delivery
+                    WHERE channel_id = %(channel)s AND due_at <= statement_timestamp() AND state = 'pending'
+                      AND body IS NULL AND purpose = 'alert' AND severity <> 'critical'
+                    ORDER BY id LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED
+                ), gathered AS (
+                    UPDATE alerts_delivery
+                    SET state = 'digested', told_by_id = %(into)s, reason = %(reason)s, due_at = NULL, swept_at = NULL,
+                        attempts = attempts - (claim_token IS NOT NULL)::int, claim_token = NULL
+                    WHERE id = ANY(ARRAY(SELECT id FROM claimed UNION SELECT id FROM due))
+                    RETURNING id
+                )
+                UPDATE alerts_delivery SET told_by_id = %(into)s
+                WHERE told_by_id = ANY(ARRAY(SELECT id FROM gathered))
+                """,
+                values,
             )
-            self._gather_told(into=into)
-        return len(ids)
-
-    def _gather_told(self, *, into: int) -> None:
-        self.get_queryset().filter(told_by__told_by=into).update(told_by=into)
 
     def hand_on(self, ids: Sequence[int]) -> None:
         """Let others tell of what these deliveries were to tell of and will not, or not now.

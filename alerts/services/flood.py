@@ -77,5 +77,4 @@ def _let_wait(over: Sequence[Delivery], *, channel: Channel, period: timedelta) 
         digest = Delivery.objects.gathering_of(channel.pk) or Delivery.objects.open_digest(
             channel_id=channel.pk, channel_name=channel.name, key=new_key(), due_at=ends_at
         )
-        Delivery.objects.gather(fresh, into=digest.pk)
-        Delivery.objects.gather_due(channel.pk, into=digest.pk)
+        Delivery.objects.gather(fresh, channel_id=channel.pk, into=digest.pk)

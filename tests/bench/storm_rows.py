@@ -10,7 +10,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from events.choices import EventState
 from events.models import Detection, Event
-from siteadmin.core.pipeline import Step, dispatch
+from siteadmin.core.pipeline import Step, dispatch_all
 
 AT_ONCE = 50
 """Events of one transaction."""
@@ -59,5 +59,4 @@ def _write(camera_ids: Iterable[str]) -> None:
             )
             for event in events
         )
-        for event in events:
-            dispatch(Step.EVALUATE, event.pk)
+        dispatch_all(Step.EVALUATE, [event.pk for event in events])
