@@ -22,7 +22,7 @@ COUNT_EVERY_SECONDS = 0.5
 LONGEST_SECONDS = 135
 """From the first event to the end, whatever is left by then: the last digest comes when its minute ends."""
 LOOKS = ["/api/events?limit=50", "/api/alerts?limit=50", "/api/deliveries?limit=50", "/api/cameras"]
-PARTS = {"notifier": "notifier@", "sender": "sender@", "web": "uvicorn", "PostgreSQL": "postgres", "Redis": "redis"}
+PARTS = {"notifier": "notifier@", "sender": "sender@", "PostgreSQL": "postgres", "Redis": "redis"}
 COUNTS = """
 SELECT count(*), extract(epoch FROM max(created_at) - min(created_at)),
        (SELECT count(*) FROM alerts_delivery WHERE purpose = 'alert' AND state = 'delivered'),
