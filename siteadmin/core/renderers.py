@@ -11,6 +11,8 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from siteadmin.core.json import to_json
 
+BUTTONS = ("DELETE", "OPTIONS")
+"""Methods that take no body."""
 UNKNOWN_PATH = "Unknown Path"
 """What DRF calls the view of addresses that are none (`error_views.UnknownPathView`)."""
 
@@ -35,6 +37,10 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     """The browsable page of a resource."""
 
     template = "rest_framework/api.html"
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        """Offer buttons, and JSON to be sent: a form of fields holds no list and can leave no field out."""
+        return super().get_rendered_html_form(data, view, method, request) if method in BUTTONS else None
 
     def get_breadcrumbs(self, request: Request) -> list[tuple[str, str]]:
         """Give the resources above this one: each once, and no part of an address that is none."""
