@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -28,6 +29,7 @@ from siteadmin.core.admin import VERSION, ReadOnlyAdmin, ServiceAdmin, Versioned
 from siteadmin.core.exceptions import CameraNotFoundError
 
 SILENCE_MINUTES = 60
+WORDS = dict(zip(MATCHERS, ("camera", "rule", "severity", "object", "zone"), strict=True))
 
 
 class ModeForm(VersionedForm[Mode]):
@@ -215,7 +217,7 @@ class SilenceAdmin(ServiceAdmin):
 
     form = SilenceForm
     delete = delete_silence
-    list_display: ClassVar = ["__str__", "what", "starts_at", "ends_at", "created_by"]
+    list_display: ClassVar = ["__str__", "what", "standing", "starts_at", "ends_at", "created_by"]
     fields: ClassVar = [*MATCHERS, "starts_at", "ends_at", "comment"]
 
     def get_rows(self, request: HttpRequest) -> QuerySet[Silence]:
@@ -225,7 +227,16 @@ class SilenceAdmin(ServiceAdmin):
     @admin.display(description="What")
     def what(self, silence: Silence) -> str:
         """Name the matchers."""
-        return "; ".join(", ".join(map(str, getattr(silence, name))) for name in MATCHERS if getattr(silence, name))
+        set_ones = ((name, getattr(silence, name)) for name in MATCHERS)
+        return "; ".join(f"{WORDS[name]} {', '.join(map(str, values))}" for name, values in set_ones if values)
+
+    @admin.display(description="Now")
+    def standing(self, silence: Silence) -> str:
+        """Tell whether it is in effect."""
+        now = timezone.now()
+        if silence.ends_at <= now:
+            return "Over"
+        return "To come" if silence.starts_at > now else "In effect"
 
     def save_model(self, request: HttpRequest, obj: Silence, form: SilenceForm, change: bool) -> None:  # noqa: FBT001
         """Store by the service."""

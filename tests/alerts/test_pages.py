@@ -100,6 +100,19 @@ def test_a_silence_sent_back_as_its_page_shows_it_changes_nothing() -> None:
     assert silence.object_types == ["cat", "dog"]
 
 
+def test_the_list_of_silences_says_what_is_silent_and_whether_it_is_now() -> None:
+    now = timezone.now()
+    for starts, ends in ((-2, -1), (-1, 1), (1, 2)):
+        Silence.objects.create(
+            rule_ids=[7], object_types=["cat"], starts_at=now + starts * HOUR, ends_at=now + ends * HOUR
+        )
+
+    shown = browser("operator").get("/admin/alerts/silence/").context["cl"]
+
+    told = [(shown.model_admin.what(one), shown.model_admin.standing(one)) for one in shown.result_list]
+    assert told == [("rule 7; object cat", state) for state in ("To come", "In effect", "Over")]
+
+
 def test_cameras_are_silenced_for_an_hour_but_deleted_ones() -> None:
     camera, deleted = CameraFactory(), CameraFactory(deleted_at=timezone.now())
     chosen = {"action": "silence_cameras", "_selected_action": [camera.pk, deleted.pk]}
