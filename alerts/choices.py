@@ -77,6 +77,8 @@ class AlertStatus(models.TextChoices):
 
 UNACKNOWLEDGED = (AlertStatus.PENDING, AlertStatus.DELIVERED)
 """Alerts that nobody has answered."""
+NOT_DISMISSED = (*UNACKNOWLEDGED, AlertStatus.ACKNOWLEDGED)
+"""Alerts that may be dismissed, and snoozed."""
 
 
 class Decision(models.TextChoices):

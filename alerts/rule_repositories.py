@@ -12,15 +12,13 @@ from django.db.models import Case, F, OuterRef, Subquery, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from alerts.choices import UNACKNOWLEDGED, AlertStatus, ChannelKind, Severity
+from alerts.choices import NOT_DISMISSED, UNACKNOWLEDGED, AlertStatus, ChannelKind, Severity
 from cameras.queries import of_active_cameras
 from siteadmin.core.claims import RESWEEP_AFTER
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from alerts.models import Alert, AlertRule, Channel, Cooldown
-
-NOT_DISMISSED = (*UNACKNOWLEDGED, AlertStatus.ACKNOWLEDGED)
 
 
 class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from unfold.decorators import action
 
-from alerts.choices import UNACKNOWLEDGED, Severity
+from alerts.choices import NOT_DISMISSED, UNACKNOWLEDGED, Severity
 from alerts.models import Alert, Cooldown, Evaluation, RuleDecision
 from alerts.services.explanation import explain_change, explain_event
 from alerts.services.lifecycle import acknowledge_alert, dismiss_alert, snooze_alert
@@ -29,6 +29,12 @@ from siteadmin.core.permissions import camera_access
 
 NOTHING = "–"
 SNOOZE_MINUTES = 60
+STEPS = {
+    "alerts_alert_acknowledge": UNACKNOWLEDGED,
+    "alerts_alert_dismiss": NOT_DISMISSED,
+    "alerts_alert_snooze": NOT_DISMISSED,
+}
+"""From which states a button's step leads."""
 OF_NO_CAMERA = ("delivery_link", "duplicate_link")
 
 
@@ -146,6 +152,12 @@ class AlertAdmin(ServiceAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An alert that nobody needs is dismissed."""
         return False
+
+    def get_actions_submit_line(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Show the buttons of steps that the alert can take; one that was pressed on an older page is answered."""
+        buttons: list[Any] = super().get_actions_submit_line(request, object_id)
+        alert = None if request.method != "GET" else self.get_object(request, str(object_id))
+        return [one for one in buttons if alert is None or alert.status in STEPS[one.action_name]]
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

@@ -124,7 +124,7 @@ def _obstacle(delivery: Delivery) -> str:
     if channel is None:
         return "The channel was deleted"
     if delivery.attempts > settings.DELIVERY_MAX_ATTEMPTS:
-        return "No worker survived an attempt to send this"
+        return "No attempt is left: each one failed, or its worker died"
     return "" if channel.is_readable else UNREADABLE
 
 

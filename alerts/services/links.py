@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 
-from alerts.choices import LINK_LIFETIME, LINK_SNOOZES, AlertStatus, LinkAction
+from alerts.choices import LINK_LIFETIME, LINK_SNOOZES, NOT_DISMISSED, UNACKNOWLEDGED, LinkAction
 from alerts.models import Alert, Delivery, LinkUse
 from alerts.services.lifecycle import acknowledge_alert, snooze_alert
 from siteadmin.core.actors import ActorKind, acting_as
@@ -19,8 +19,8 @@ from siteadmin.core.exceptions import InvalidInputError
 SALT = "alerts.links"
 LINK_PATH = "/links/{}/"
 OPEN_TO = {
-    LinkAction.ACKNOWLEDGE: (AlertStatus.PENDING, AlertStatus.DELIVERED),
-    LinkAction.SNOOZE: (AlertStatus.PENDING, AlertStatus.DELIVERED, AlertStatus.ACKNOWLEDGED),
+    LinkAction.ACKNOWLEDGE: UNACKNOWLEDGED,
+    LinkAction.SNOOZE: NOT_DISMISSED,
 }
 """In which states an alert takes each act, for the page to say beforehand; the act itself decides anew."""
 

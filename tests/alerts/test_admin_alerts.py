@@ -60,6 +60,21 @@ def test_what_is_refused_is_said_and_changes_nothing() -> None:
     assert (alert.note, alert.version) == ("old", 1)
 
 
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        ("delivered", {"acknowledge", "dismiss", "snooze"}),
+        ("acknowledged", {"dismiss", "snooze"}),
+        ("dismissed", set()),
+        ("suppressed", set()),
+    ],
+)
+def test_a_page_offers_the_steps_that_its_alert_can_take(status: str, offered: set[str]) -> None:
+    page = browser("reviewer").get(f"{ALERTS}{AlertFactory(status=status).pk}/change/").content.decode()
+
+    assert {step for step in ("acknowledge", "dismiss", "snooze") if f'name="{BUTTON}{step}"' in page} == offered
+
+
 def test_several_are_decided_from_the_list_and_refusals_are_named() -> None:
     open_one, done = AlertFactory(), AlertFactory(status="dismissed")
 

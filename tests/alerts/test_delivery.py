@@ -311,7 +311,7 @@ def test_message_that_kills_every_worker_ends_as_a_dead_letter(
     [outcome] = deliver(delivery.pk).outcomes
 
     assert (outcome.outcome, receiver.requests) == ("failed", [])
-    assert letters()[0].error == "No worker survived an attempt to send this"
+    assert letters()[0].error == "No attempt is left: each one failed, or its worker died"
 
 
 def test_email_delivery_is_kept_whole_before_it_is_sent(mail_server: SmtpServer) -> None:
