@@ -30,6 +30,20 @@ FORWARDED_HEADERS = (
     "HTTP_X_FORWARDED_PROTO",
     "HTTP_X_REAL_IP",
 )
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # The admin's look (Alpine) and Swagger's page hold scripts of their own.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 # Headers of a bare error answer that its problem document keeps.
 KEPT_HEADERS = ("Allow", "Content-Range", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Vary")
@@ -85,6 +99,20 @@ def log_request(request: HttpRequest, response: HttpResponseBase, *, seconds: fl
         client=request.META.get("REMOTE_ADDR", ""),
         user="" if user is None else user.get_username(),
     )
+
+
+class ContentPolicyMiddleware:
+    """Tell browsers that pages load, send and are framed nothing from or to another site, whatever stands in them."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Put the policy on pages; what programs read needs none."""
+        response = self.get_response(request)
+        if response.get("Content-Type", "").startswith("text/html"):
+            response.setdefault("Content-Security-Policy", CONTENT_POLICY)
+        return response
 
 
 class TrustedProxyMiddleware:

@@ -205,6 +205,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "siteadmin.core.middleware.RequestIdMiddleware",
+    "siteadmin.core.middleware.ContentPolicyMiddleware",
     "siteadmin.core.middleware.TrustedProxyMiddleware",
     "siteadmin.core.actors.ActorMiddleware",
     "siteadmin.core.middleware.ApiErrorMiddleware",

@@ -51,10 +51,16 @@ def context(browser: Browser, live_server: Any) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
-    """Give a page of that profile; an error of a script fails the test."""
+    """Give a page of that profile; an error of a script, or what the page's own policy forbids, fails the test."""
     page = context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.on("console", lambda message: _fail_if_forbidden(message.text))
     return page
+
+
+def _fail_if_forbidden(text: str) -> None:
+    if "Content Security Policy" in text:
+        pytest.fail(text)
 
 
 @pytest.fixture

@@ -95,3 +95,24 @@ def test_a_strangers_claims_are_dropped(rf: Any, settings: Any) -> None:
 @pytest.mark.usefixtures("small_api")
 def test_every_answer_carries_the_id() -> None:
     assert Client().get("/api/letters", headers={"x-request-id": "abc"})["X-Request-ID"] == "abc"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "accept", "is_page"),
+    [
+        ("/admin/login/", "text/html", True),
+        ("/api/nothing", "text/html", True),
+        ("/nothing", "text/html", True),
+        ("/api/nothing", "application/json", False),
+        ("/health/live", "*/*", False),
+    ],
+)
+def test_pages_and_nothing_else_carry_the_policy_that_keeps_other_sites_out(
+    path: str, accept: str, is_page: bool
+) -> None:
+    answer = Client().get(path, headers={"accept": accept})
+
+    policy = answer.get("Content-Security-Policy", "")
+    assert ("default-src 'self'" in policy) is is_page
+    assert "http" not in policy
