@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from siteadmin.core.browsers import shows_key
 from siteadmin.core.timezones import find_zone
 
 COOKIE = "timezone"
@@ -20,5 +21,7 @@ class ViewerZoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Activate the zone for this one request."""
+        if shows_key(request):
+            return self.get_response(request)
         with timezone.override(find_zone(request.COOKIES.get(COOKIE, ""))):
             return self.get_response(request)

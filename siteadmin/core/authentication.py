@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from siteadmin.core import known_keys
 from siteadmin.core.exceptions import AuthenticationError
-from siteadmin.core.keys import hash_key
+from siteadmin.core.keys import hash_key, key_in
 from siteadmin.core.models import ApiKey
 from siteadmin.core.principals import KeyPrincipal
 
@@ -35,10 +35,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def read_key(self, request: Request) -> str | None:
         """Find the key in the headers."""
-        scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme.lower() == "bearer":
-            return credentials.strip()
-        return request.headers.get("X-API-Key")
+        return key_in(request.META)
 
 
 class BasicKeyAuthentication(ApiKeyAuthentication):

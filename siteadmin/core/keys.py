@@ -23,6 +23,14 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def key_in(headers: Mapping[str, Any]) -> str | None:
+    """Give the key that a request's headers, named as in WSGI, bear: `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+    scheme, _, credentials = headers.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return str(credentials.strip())
+    return headers.get("HTTP_X_API_KEY")
+
+
 def create_api_key(
     *, name: str, role: Role, camera_ids: Iterable[str] = (), expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:

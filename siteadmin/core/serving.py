@@ -12,7 +12,6 @@ import signal
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
 from http import HTTPStatus
@@ -27,6 +26,8 @@ from django.core.handlers.base import BaseHandler
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+
+from siteadmin.core.request_threads import RequestThreads
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,7 +66,7 @@ class ThreadedHandler(BaseHandler):
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware(is_async=False)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._threads = RequestThreads(THREADS)
         self._stopping = asyncio.Event()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -80,7 +81,7 @@ class ThreadedHandler(BaseHandler):
         _on_stop(asyncio.get_running_loop(), self._stopping)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._threads.shutdown(wait=False)
+        self._threads.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _request(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -93,7 +94,7 @@ class ThreadedHandler(BaseHandler):
             await send({"type": "http.response.body", "body": b""})
             return
         loop = asyncio.get_running_loop()
-        rest = await loop.run_in_executor(self._threads, self._serve, scope, body, receive, send, loop)
+        rest = await self._threads.run(partial(self._serve, scope, body, receive, send, loop))
         if rest is not None:
             await rest()
 

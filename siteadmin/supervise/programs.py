@@ -111,7 +111,7 @@ def _uvicorn_options(site: Site) -> list[str]:
         f"--host={site.host}",
         f"--port={site.port}",
         "--workers=2",
-        "--loop=uvloop",
+        "--loop=siteadmin.core.listening:Loop",
         "--http=httptools",
         "--ws=none",
         "--lifespan=on",
