@@ -11,6 +11,9 @@ from siteadmin.core.audit_admin import change_own_password
 from siteadmin.core.problem_pages import ProblemListView, ProblemView
 
 urlpatterns = [
+    # First, since it is asked for most; what stands ahead is tried each time.
+    path("api/", include(api.urlpatterns)),
+    path("api", api.router.get_api_root_view()),
     path("", dashboard.dashboard, name="dashboard"),
     path("panels/<slug:name>/", dashboard.dashboard_panel, name="dashboard-panel"),
     path("inbox/<int:alert_id>/acknowledge/", dashboard.acknowledge, name="acknowledge"),
@@ -26,8 +29,6 @@ urlpatterns = [
     path("admin/logout/", log_out),
     path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
-    path("api", api.router.get_api_root_view()),
-    path("api/", include(api.urlpatterns)),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", metrics.MetricsView.as_view(), name="metrics"),

@@ -12,7 +12,6 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from siteadmin.core.error_views import is_api
 from siteadmin.core.keys import key_in
@@ -45,7 +44,6 @@ class AuthenticationMiddleware(auth.AuthenticationMiddleware):
 class MessageMiddleware(messages.MessageMiddleware):
     """Django's, for browsers."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> Any:
         """Keep what a page is to say after the next one was asked for."""
-        answer: HttpResponseBase = self.get_response(request) if shows_key(request) else super().__call__(request)
-        return answer
+        return self.get_response(request) if shows_key(request) else super().__call__(request)

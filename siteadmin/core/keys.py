@@ -24,7 +24,7 @@ def hash_key(key: str) -> str:
 
 
 def key_in(headers: Mapping[str, Any]) -> str | None:
-    """Give the key that a request's headers, named as in WSGI, bear: `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+    """Give the key in a request's headers, named as in WSGI: `Authorization: Bearer KEY`, else `X-API-Key: KEY`."""
     scheme, _, credentials = headers.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return str(credentials.strip())

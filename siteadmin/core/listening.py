@@ -35,11 +35,16 @@ class Loop(uvloop.Loop):
         return FairServer(self, sock, protocol_factory, backlog=options.get("backlog") or BACKLOG)
 
 
-class FairServer(asyncio.AbstractServer):
+class FairServer:
     """Takes a connection, then leaves the next ones to others for a moment."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, protocol_factory: ProtocolFactory, *, backlog: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        protocol_factory: ProtocolFactory,
+        *,
+        backlog: int,
     ) -> None:
         self._loop, self._listener, self._protocol_factory = loop, listener, protocol_factory
         self._opening: set[asyncio.Task[Any]] = set()

@@ -7,6 +7,7 @@ of a small request's time.
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,11 +17,13 @@ Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 
 
 class RequestThreads:
-    """So many threads, started with the first request; more requests than these wait in the order in which they came."""
+    """So many threads, started with the first request; further requests wait, first come first served."""
 
     def __init__(self, number: int) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, name=f"request_{place}", daemon=True) for place in range(number)]
+        self._threads = [
+            threading.Thread(target=self._work, name=f"request_{place}", daemon=True) for place in range(number)
+        ]
         self._have_started = False
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -47,10 +50,8 @@ class RequestThreads:
                 result = function()
             except BaseException as raised:  # noqa: BLE001 - it is raised where it is waited for
                 error = raised
-            try:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
                 loop.call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:
-                pass  # the loop has ended, and with it whoever waited
             # Nothing of a request may outlive it here until the next one comes.
             del job, loop, future, function, result, error
 

@@ -8,7 +8,7 @@ computes it (`as_column`); where one does not, the resource is read by its seria
 Columns of other tables are scalar subqueries: unlike joins they leave the planner nothing to decide.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -83,24 +83,17 @@ class RowPlan:
         parameters = tuple(value for _, values in flat for value in values)
         return rows.values_list(*ahead, Columns(", ".join(sql for sql, _ in flat), parameters))
 
-    def shower(self, *, skip: int = 0) -> Callable[[Row], dict[str, Any]]:
-        """Give the function that shows a row as the serializer would, without what stands ahead."""
-        names = list(self.columns)
-        objects, start = [], skip
+    def show(self, rows: Iterable[Row], *, skip: int = 0) -> list[dict[str, Any]]:
+        """Give the rows as the serializer would, without what stands ahead."""
+        names, objects, start = list(self.columns), [], skip
         for entry in self.columns.values():
             if isinstance(entry, dict):
                 objects.append((start, start + len(entry), list(entry)))
             start += len(entry) if isinstance(entry, dict) else 1
         # From the end, so that the places of the others stay.
-        objects.reverse()
-
-        def show(row: Row) -> dict[str, Any]:
-            values = list(row)
-            for first, end, members in objects:
-                values[first:end] = [dict(zip(members, values[first:end], strict=True))]
-            return dict(zip(names, values[skip:], strict=True))
-
-        return show
+        for first, end, members in reversed(objects):
+            rows = [(*row[:first], dict(zip(members, row[first:end])), *row[end:]) for row in rows]  # noqa: B905
+        return [dict(zip(names, row[skip:])) for row in rows]  # noqa: B905 - checking each row takes a third longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +148,7 @@ class PlannedRows:
 
     def show(self, rows: Sequence[Row], keyset: Keyset) -> list[dict[str, Any]]:
         """Give the rows as their serializer would."""
-        return list(map(self.plan.shower(skip=len(keyset.keys)), rows))
+        return self.plan.show(rows, skip=len(keyset.keys))
 
     def _statement(self, rows: "QuerySet[Any]", keyset: Keyset, *, is_prepared: bool = False) -> Statement:
         """Write the statement, the values that order the rows ahead of what is shown."""

@@ -23,6 +23,7 @@ from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.idempotency import answer_once
 from siteadmin.core.kept import KeptRows, keep_rows
 from siteadmin.core.pagination import ListPagination
+from siteadmin.core.parameters import refuse_unknown_parameters
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.reading import Parameter, Statement
 from siteadmin.core.roles import Role
@@ -33,12 +34,20 @@ from siteadmin.core.unknown import refuse_body, refuse_unknown_parameters
 
 M = TypeVar("M", bound=Model)
 
+<<<<<<< HEAD
+=======
+PICKING_ACTIONS = ("list", "retrieve")
+>>>>>>> 9036b69 (Read cursors, rows, counters and addresses with less work; test how connections and threads are shared)
 PLAIN_PARAMETERS = {"format"}
 PAGE_NUMBERS = {"page", "per_page"}
 """Pages by number count their rows, each time anew."""
 _plans: dict[tuple[type, str | None, type], RowPlan | None] = {}
 _statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
 _rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
+<<<<<<< HEAD
+=======
+_known_parameters: dict[tuple[type, str | None], set[str]] = {}
+>>>>>>> 9036b69 (Read cursors, rows, counters and addresses with less work; test how connections and threads are shared)
 
 
 class BaseViewSet(GenericViewSet[M], Generic[M]):
@@ -197,7 +206,12 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Refuse parameters that nothing would act on; empty ones do no harm."""
         if self.action in (None, "metadata"):
             return
-        refuse_unknown_parameters(request, known=self.known_query_parameters())
+        if not request.query_params:
+            return
+        key = (type(self), self.action)
+        if key not in _known_parameters:
+            _known_parameters[key] = self.known_query_parameters()
+        refuse_unknown_parameters(request, known=_known_parameters[key])
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[M]:
         """Make the serializer, with the fields that a reader picked."""
@@ -247,7 +261,8 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         if not found:
             raise self.not_found(key)
         version = found[0][0] if ahead else None
-        return answer_one(self.request, plan.shower(skip=len(ahead))(found[0]), version=version)
+        (shown,) = plan.show(found, skip=len(ahead))
+        return answer_one(self.request, shown, version=version)
 
     def row_plan(self, rows: QuerySet[Any]) -> RowPlan | None:
         """Give how rows are read without their serializer, or None where they need it; a page has forms of its own."""

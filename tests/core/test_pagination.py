@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 
-from siteadmin.core import pagination
+from siteadmin.core import cursors, pagination
 from siteadmin.core.cursors import Keyset
 from siteadmin.core.models import ApiKey, DeadLetter
 from siteadmin.core.pagination import ListPagination
@@ -346,3 +347,11 @@ def test_a_host_that_the_site_does_not_serve_makes_no_links(client: APIClient) -
 
     assert answer.status_code == 400
     assert b"evil.example" not in answer.content
+
+
+@pytest.mark.parametrize("text", ["", "WyJpZCIsMCxbMV1d", "é"])
+def test_cursors_are_signed_as_django_signs(text: str) -> None:
+    django_own = signing.Signer(sep=".", salt="siteadmin.core.cursors")
+
+    assert cursors._SIGNER.sign(text) == django_own.sign(text)
+    assert cursors._SIGNER.unsign(django_own.sign(text)) == text

@@ -23,6 +23,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         """Let statements be prepared that ask for it, and JSON be read in binary form too."""
+        if self.settings_dict["OPTIONS"].get("pool") and self.alias in self._connection_pools:  # type: ignore[attr-defined]  # the stubs lack it
+            return {}  # the pool knows them since it was made
         parameters: dict[str, Any] = super().get_connection_params()
         if parameters["prepare_threshold"] is None:
             parameters["prepare_threshold"] = NEVER_BY_ITSELF
