@@ -17,14 +17,10 @@ from events.api import urls as events_api
 from siteadmin.core import audit_api, dead_letter_api
 from siteadmin.core.error_views import UnknownPathView
 from siteadmin.core.negotiation import AnyAnswerNegotiation
-from siteadmin.core.parameters import refuse_unknown_parameters
 from siteadmin.core.permissions import RolePermission
 from siteadmin.core.roles import Role
 from siteadmin.core.routers import ApiRouter
-<<<<<<< HEAD
 from siteadmin.core.unknown import refuse_unknown_parameters
-=======
->>>>>>> 9036b69 (Read cursors, rows, counters and addresses with less work; test how connections and threads are shared)
 from siteadmin.stream_api import StreamViewSet
 from siteadmin.system_api import SystemStatusViewSet
 

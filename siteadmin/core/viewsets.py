@@ -23,7 +23,6 @@ from siteadmin.core.filters import ordering_names, parse_id
 from siteadmin.core.idempotency import answer_once
 from siteadmin.core.kept import KeptRows, keep_rows
 from siteadmin.core.pagination import ListPagination
-from siteadmin.core.parameters import refuse_unknown_parameters
 from siteadmin.core.permissions import READING_METHODS, CameraAccess, camera_access
 from siteadmin.core.reading import Parameter, Statement
 from siteadmin.core.roles import Role
@@ -34,20 +33,12 @@ from siteadmin.core.unknown import refuse_body, refuse_unknown_parameters
 
 M = TypeVar("M", bound=Model)
 
-<<<<<<< HEAD
-=======
-PICKING_ACTIONS = ("list", "retrieve")
->>>>>>> 9036b69 (Read cursors, rows, counters and addresses with less work; test how connections and threads are shared)
 PLAIN_PARAMETERS = {"format"}
 PAGE_NUMBERS = {"page", "per_page"}
 """Pages by number count their rows, each time anew."""
 _plans: dict[tuple[type, str | None, type], RowPlan | None] = {}
 _statements: dict[tuple[type, str | None], dict[Any, Statement]] = {}
 _rows: dict[tuple[type, str | None], QuerySet[Any]] = {}
-<<<<<<< HEAD
-=======
-_known_parameters: dict[tuple[type, str | None], set[str]] = {}
->>>>>>> 9036b69 (Read cursors, rows, counters and addresses with less work; test how connections and threads are shared)
 
 
 class BaseViewSet(GenericViewSet[M], Generic[M]):
@@ -206,12 +197,7 @@ class BaseViewSet(GenericViewSet[M], Generic[M]):
         """Refuse parameters that nothing would act on; empty ones do no harm."""
         if self.action in (None, "metadata"):
             return
-        if not request.query_params:
-            return
-        key = (type(self), self.action)
-        if key not in _known_parameters:
-            _known_parameters[key] = self.known_query_parameters()
-        refuse_unknown_parameters(request, known=_known_parameters[key])
+        refuse_unknown_parameters(request, known=self.known_query_parameters())
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[M]:
         """Make the serializer, with the fields that a reader picked."""
