@@ -12,6 +12,7 @@ from django.db.models import Case, When
 
 from alerts.choices import Decision, RuleTrigger
 from siteadmin.core.claims import RESWEEP_AFTER
+from siteadmin.core.reading import fetch_prepared
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
@@ -223,9 +224,7 @@ class EvaluationRepository(_EvaluationRepository["Evaluation"]):
             "lease": lease,
             "swept": lease - RESWEEP_AFTER,
         }
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(_CLAIM_WAITING, values)
-            return token, sorted(row[0] for row in cursor.fetchall())
+        return token, sorted(row[0] for row in fetch_prepared(_CLAIM_WAITING, values, using=self.db))
 
     def next_waiting(self) -> int | None:
         """Give the id of the event that waits longest for the rules, None where none does."""
@@ -243,9 +242,7 @@ class EvaluationRepository(_EvaluationRepository["Evaluation"]):
         """
         statement = _LOOK.format(waiting="SKIP LOCKED" if len(event_ids) > 1 else "")
         values: dict[str, Any] = {"ids": list(event_ids), "token": token, "trigger": RuleTrigger.EVENT.value}
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(statement, values)
-            now, mode, rules, events = cursor.fetchone()
+        [(now, mode, rules, events)] = fetch_prepared(statement, values, using=self.db)
         return Standing(now, mode, rules, tuple(map(_look_of, events)))
 
     def standing(self, *, trigger: str) -> Standing:
@@ -271,10 +268,9 @@ class EvaluationRepository(_EvaluationRepository["Evaluation"]):
             if not decisions and not reasons:
                 cursor.execute(_FINISH, values)
                 return set()
-            values |= _columns_of(decisions)
-            values |= {"noted": list(reasons), "whys": [json.dumps(one) for one in reasons.values()]}
-            cursor.execute(_CLOSE, values)
-            return set(cursor.fetchall())
+        values |= _columns_of(decisions)
+        values |= {"noted": list(reasons), "whys": [json.dumps(one) for one in reasons.values()]}
+        return set(fetch_prepared(_CLOSE, values, using=self.db))
 
     def note(self, reasons: Mapping[int, str], *, event_id: int | None = None, change_id: int | None = None) -> None:
         """Store why rules do not hold (yet) for an event or a camera's change of status."""

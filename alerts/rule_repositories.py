@@ -15,10 +15,60 @@ from django.db.models.functions import Now
 from alerts.choices import NOT_DISMISSED, UNACKNOWLEDGED, AlertStatus, ChannelKind, Severity
 from cameras.queries import of_active_cameras
 from siteadmin.core.claims import RESWEEP_AFTER
+from siteadmin.core.reading import fetch_prepared
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 if TYPE_CHECKING:
     from alerts.models import Alert, AlertRule, Channel, Cooldown
+
+
+_CREATE_DECIDED = """
+WITH made AS (
+    INSERT INTO alerts_alert (
+        event_id, rule_id, rule_name, camera_id, trigger, severity, status, dedup_key,
+        matched_conditions, suppression_reason, created_at,
+        version, suppressed_count, acknowledged_by, dismissed_by, snoozed_by, note
+    )
+    SELECT event, rule, name, camera, trigger, severity, status, key,
+        conditions::jsonb, reason, coalesce(at, statement_timestamp()), 1, 0, '', '', '', ''
+    FROM unnest(
+        %(events)s::bigint[], %(rules)s::bigint[], %(names)s::text[], %(cameras)s::text[],
+        %(triggers)s::text[], %(severities)s::text[], %(statuses)s::text[], %(keys)s::text[],
+        %(conditions)s::text[], %(reasons)s::text[], %(times)s::timestamptz[]
+    ) WITH ORDINALITY AS new(
+        event, rule, name, camera, trigger, severity, status, key, conditions, reason, at, place
+    )
+    ORDER BY place
+    RETURNING id, event_id, rule_id, status
+), waits AS (
+    INSERT INTO alerts_escalation (alert_id, position, reason, attempts, due_at, swept_at)
+    SELECT DISTINCT ON (made.id) made.id, 1, '', 0,
+        now() + make_interval(secs => step.wait_seconds),
+        now() + make_interval(secs => step.wait_seconds) - %(unswept)s
+    FROM made JOIN alerts_escalationstep step ON step.rule_id = made.rule_id
+    WHERE made.status <> 'suppressed'
+    ORDER BY made.id, step.position
+)
+SELECT event_id, rule_id, id FROM made
+"""
+_CLAIM_KEYS = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(keys)s::text[], %(ranks)s::int[], %(cooldowns)s::interval[])
+        AS wanted(key, rank, cooldown)
+)
+INSERT INTO alerts_cooldown AS held (dedup_key, fired_at)
+SELECT key, array_fill(clock_timestamp(), ARRAY[rank + 1]) FROM wanted ORDER BY key
+ON CONFLICT (dedup_key) DO UPDATE SET
+    fired_at = array_fill(clock_timestamp(), ARRAY[cardinality(excluded.fired_at)])
+               || held.fired_at[cardinality(excluded.fired_at) + 1:]
+WHERE (
+    SELECT wanted.cooldown = interval '0'
+        OR held.fired_at[wanted.rank + 1] IS NULL
+        OR held.fired_at[wanted.rank + 1] < clock_timestamp() - wanted.cooldown
+    FROM wanted WHERE wanted.key = held.dedup_key
+)
+RETURNING dedup_key, fired_at[1]
+"""
 
 
 class AlertRuleQuerySet(RepositoryQuerySet["AlertRule"]):
@@ -139,40 +189,8 @@ class AlertRepository(_AlertRepository["Alert"]):
         }
         if not alerts:
             return
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH made AS (
-                    INSERT INTO alerts_alert (
-                        event_id, rule_id, rule_name, camera_id, trigger, severity, status, dedup_key,
-                        matched_conditions, suppression_reason, created_at,
-                        version, suppressed_count, acknowledged_by, dismissed_by, snoozed_by, note
-                    )
-                    SELECT event, rule, name, camera, trigger, severity, status, key,
-                        conditions::jsonb, reason, coalesce(at, statement_timestamp()), 1, 0, '', '', '', ''
-                    FROM unnest(
-                        %(events)s::bigint[], %(rules)s::bigint[], %(names)s::text[], %(cameras)s::text[],
-                        %(triggers)s::text[], %(severities)s::text[], %(statuses)s::text[], %(keys)s::text[],
-                        %(conditions)s::text[], %(reasons)s::text[], %(times)s::timestamptz[]
-                    ) WITH ORDINALITY AS new(
-                        event, rule, name, camera, trigger, severity, status, key, conditions, reason, at, place
-                    )
-                    ORDER BY place
-                    RETURNING id, event_id, rule_id, status
-                ), waits AS (
-                    INSERT INTO alerts_escalation (alert_id, position, reason, attempts, due_at, swept_at)
-                    SELECT DISTINCT ON (made.id) made.id, 1, '', 0,
-                        now() + make_interval(secs => step.wait_seconds),
-                        now() + make_interval(secs => step.wait_seconds) - %(unswept)s
-                    FROM made JOIN alerts_escalationstep step ON step.rule_id = made.rule_id
-                    WHERE made.status <> 'suppressed'
-                    ORDER BY made.id, step.position
-                )
-                SELECT event_id, rule_id, id FROM made
-                """,
-                values,
-            )
-            made = {(event_id, rule_id): alert_id for event_id, rule_id, alert_id in cursor.fetchall()}
+        rows = fetch_prepared(_CREATE_DECIDED, values, using=self.db)
+        made = {(event_id, rule_id): alert_id for event_id, rule_id, alert_id in rows}
         for alert in alerts:
             alert.pk = made[alert.event_id, alert.rule_id]
 
@@ -318,26 +336,4 @@ class CooldownRepository(_CooldownRepository["Cooldown"]):
             "ranks": [rank for _, rank, _ in wanted],
             "cooldowns": [cooldown for _, _, cooldown in wanted],
         }
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                """
-                WITH wanted AS (
-                    SELECT * FROM unnest(%(keys)s::text[], %(ranks)s::int[], %(cooldowns)s::interval[])
-                        AS wanted(key, rank, cooldown)
-                )
-                INSERT INTO alerts_cooldown AS held (dedup_key, fired_at)
-                SELECT key, array_fill(clock_timestamp(), ARRAY[rank + 1]) FROM wanted ORDER BY key
-                ON CONFLICT (dedup_key) DO UPDATE SET
-                    fired_at = array_fill(clock_timestamp(), ARRAY[cardinality(excluded.fired_at)])
-                               || held.fired_at[cardinality(excluded.fired_at) + 1:]
-                WHERE (
-                    SELECT wanted.cooldown = interval '0'
-                        OR held.fired_at[wanted.rank + 1] IS NULL
-                        OR held.fired_at[wanted.rank + 1] < clock_timestamp() - wanted.cooldown
-                    FROM wanted WHERE wanted.key = held.dedup_key
-                )
-                RETURNING dedup_key, fired_at[1]
-                """,
-                values,
-            )
-            return dict(cursor.fetchall())
+        return dict(fetch_prepared(_CLAIM_KEYS, values, using=self.db))

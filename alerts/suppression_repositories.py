@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Func, Model, Q, Value
 from django.db.models.functions import Now
 
+from siteadmin.core.reading import fetch_prepared
 from siteadmin.core.repository import Repository, RepositoryQuerySet
 
 M = TypeVar("M", bound=Model)
@@ -261,9 +262,7 @@ def read_suppressions(
         "keys": list(dedup_keys),
         "channels": list(channel_ids),
     }
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_SUPPRESSIONS, values)
-        silences, snoozes, hours = cursor.fetchone()
+    [(silences, snoozes, hours)] = fetch_prepared(_SUPPRESSIONS, values, using=DEFAULT_DB_ALIAS)
     return SuppressionRows(
         silences=[SilenceRow(key, _time(begins), _time(ends), *rest) for key, begins, ends, *rest in silences],
         snoozes=[

@@ -1,6 +1,6 @@
 """Rows read as plain values: binary, with the parameters bound by the server, and prepared where it pays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
@@ -78,3 +78,16 @@ class Statement:
         with connection._prepare_cursor(cursor) as wrapped:  # type: ignore[attr-defined]  # the door to its own cursors
             wrapped.execute(self.sql, filled)
             return cast("list[Row]", wrapped.fetchall())
+
+
+def fetch_prepared(sql: str, values: Mapping[str, Any], *, using: str) -> list[Row]:
+    """Run a statement whose plan is the same whatever its values are, planned once a connection, and give its rows.
+
+    It may write. Values are bound by the server, so their types must be plain from the text.
+    """
+    connection = connections[using]
+    connection.ensure_connection()
+    cursor = _RowCursor(cast("Any", connection.connection), is_prepared=True)
+    with connection._prepare_cursor(cursor) as wrapped:  # type: ignore[attr-defined]  # the door to its own cursors
+        wrapped.execute(sql, values)
+        return cast("list[Row]", wrapped.fetchall())
