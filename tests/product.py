@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@dataclass
+@dataclass(eq=False)
 class Product:
     """One running product; `environ` is what its commands see."""
 
@@ -66,8 +66,9 @@ class Product:
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
 
+    @cache  # noqa: B019 - products are few, and making a key starts a process
     def api_key(self, role: str) -> str:
-        """Make an API key of this role."""
+        """Give an API key of this role, the same each time."""
         return self.manage("create_api_key", f"test-{role}-{os.urandom(4).hex()}", "--role", role).splitlines()[-1]
 
     def request(self, method: str, path: str, *, key: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -91,12 +92,16 @@ class Product:
 
         def ask() -> list[list[tuple[Any, ...]]]:
             try:
-                with psycopg.connect(self.database_url) as connection:
-                    return [connection.execute(query, parameters).fetchall()]  # type: ignore[arg-type]  # our own text
+                return [self._connection.execute(query, parameters).fetchall()]  # type: ignore[arg-type]  # our own text
             except psycopg.OperationalError:  # it restarts: a drill's doing
+                self.__dict__.pop("_connection", None)
                 return []
 
         return wait_until(ask, timeout=30)[0]
+
+    @cached_property
+    def _connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self.database_url, autocommit=True)
 
     def log_lines(self, **fields: Any) -> list[dict[str, Any]]:
         """Give the log's lines, which are JSON, that say all of this."""
@@ -117,6 +122,8 @@ class Product:
 
     def stop(self) -> list[psutil.Process]:
         """Stop it as a service manager would and give the processes that are left, which should be none."""
+        if (connection := self.__dict__.pop("_connection", None)) is not None:
+            connection.close()
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_SECONDS)

@@ -26,6 +26,8 @@ class Scene:
 
 FRONT_DOOR = Scene(wall=(176, 190, 202), ground=(160, 168, 172), horizon=300, has_door=True, figure_height=240)
 DRIVEWAY = Scene(wall=(196, 176, 158), ground=(168, 172, 164), horizon=260, has_door=False, figure_height=215)
+SCENES = {"demo_front_door": FRONT_DOOR, "demo_driveway": DRIVEWAY}
+"""By camera id."""
 
 
 def draw_picture(scene: Scene, *, progress: float | None, seed: int) -> Picture:
@@ -42,6 +44,12 @@ def draw_picture(scene: Scene, *, progress: float | None, seed: int) -> Picture:
     noise = random.normal(float(random.uniform(-3, 3)), 4, blurred.shape)
     drawn: Picture = np.clip(blurred + noise, 0, 255).astype(np.uint8)
     return drawn
+
+
+def encode_picture(picture: Picture) -> bytes:
+    """Give the picture as a JPEG."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return bytes(data.tobytes())
 
 
 def _draw_background(scene: Scene) -> Picture:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 
-import cv2
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -20,18 +19,17 @@ from alerts.services.rule_changes import delete_rule
 from cameras.models import Camera, Snapshot
 from events.services.retention import remove_cameras
 from siteadmin.core.results import register_result
-from siteadmin.demo.scene import DRIVEWAY, FRONT_DOOR, Scene, draw_picture
 
 LASTS = timedelta(minutes=10)
 PERIOD = 60
 """Seconds from one visit's start to the next."""
 VISIT = 18
 """Seconds that a visit lasts; a picture every beat."""
-SCENES: dict[str, tuple[str, Scene, int]] = {
-    "demo_front_door": ("Demo Front Door", FRONT_DOOR, 0),
-    "demo_driveway": ("Demo Driveway", DRIVEWAY, 30),
+CAMERAS: dict[str, tuple[str, int]] = {
+    "demo_front_door": ("Demo Front Door", 0),
+    "demo_driveway": ("Demo Driveway", 30),
 }
-"""By camera id: its name, its scene, and by how many seconds its visits come after the minute."""
+"""By id: its name, and by how many seconds its visits come after the minute."""
 RULE_NAME = "Demo: a person is seen"
 
 
@@ -46,13 +44,13 @@ class DemoResult:
 def create_demo(*, inbox: Channel) -> None:
     """Make the two cameras, their rule and its way to the inbox."""
     with transaction.atomic():
-        for camera_id, (name, _, _) in SCENES.items():
+        for camera_id, (name, _) in CAMERAS.items():
             Camera.objects.save(Camera(id=camera_id, name=name, folder_path=camera_id, demo=True))
         rule = AlertRule(
             name=RULE_NAME,
             description="Goes away with the demo.",
             severity="medium",
-            camera_ids=list(SCENES),
+            camera_ids=list(CAMERAS),
             object_types=["person"],
             min_confidence=0.5,
             cooldown_seconds=120,
@@ -74,24 +72,26 @@ def _senders(*, now: datetime) -> Sequence[Camera]:
 
 def draw_due_pictures(*, now: datetime | None = None) -> DemoResult:
     """Drop one picture into the folder of each demo camera that somebody walks past now; nothing once it ended."""
+    # Every process that knows this task would load OpenCV otherwise.
+    from siteadmin.demo.scene import SCENES, draw_picture, encode_picture  # noqa: PLC0415
+
     now = now or timezone.now()
     drawn = []
     for camera in _senders(now=now):
-        _, scene, offset = SCENES[camera.pk]
+        _, offset = CAMERAS[camera.pk]
         second = ((now - camera.created_at).total_seconds() - offset) % PERIOD
         if (now - camera.created_at).total_seconds() >= offset and second < VISIT:
-            picture = draw_picture(scene, progress=second / VISIT, seed=int(now.timestamp()))
-            _drop(camera, name=f"MDAlarm_{now.astimezone(camera.zone_info):%Y%m%d-%H%M%S}.jpg", picture=picture)
+            picture = draw_picture(SCENES[camera.pk], progress=second / VISIT, seed=int(now.timestamp()))
+            _drop(camera, name=f"MDAlarm_{now.astimezone(camera.zone_info):%Y%m%d-%H%M%S}.jpg", data=encode_picture(picture))
             drawn.append(camera.pk)
     return DemoResult(drawn=tuple(drawn))
 
 
-def _drop(camera: Camera, *, name: str, picture: cv2.typing.MatLike) -> None:
+def _drop(camera: Camera, *, name: str, data: bytes) -> None:
     folder = Path(settings.CAMERA_ROOT) / camera.folder_path / "snap"
     folder.mkdir(parents=True, exist_ok=True)
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
     growing = folder / f".{name}"
-    growing.write_bytes(data.tobytes())
+    growing.write_bytes(data)
     growing.rename(folder / name)
 
 

@@ -1,16 +1,15 @@
 """The drawn pictures: seen by the built-in detector, the same for the same arguments."""
 
-import cv2
 import numpy as np
 import pytest
 
 from events.detectors.base import Picture
 from events.detectors.opencv import OpenCvDetector
-from siteadmin.demo.scene import DRIVEWAY, FRONT_DOOR, HEIGHT, WIDTH, Scene, draw_picture
+from siteadmin.demo.scene import DRIVEWAY, FRONT_DOOR, HEIGHT, WIDTH, Scene, draw_picture, encode_picture
 
 
 def as_jpeg(scene: Scene, *, progress: float | None) -> bytes:
-    return cv2.imencode(".jpg", draw_picture(scene, progress=progress, seed=1))[1].tobytes()
+    return encode_picture(draw_picture(scene, progress=progress, seed=1))
 
 
 @pytest.mark.parametrize("scene", [FRONT_DOOR, DRIVEWAY], ids=["front door", "driveway"])

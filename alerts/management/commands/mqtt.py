@@ -12,6 +12,7 @@ from alerts.services.mqtt.keeper import Keeper
 class Command(BaseCommand):
     help = "Keep a connection to the broker of every MQTT channel: cameras, mode and last will, until stopped."
     requires_migrations_checks = False
+    requires_system_checks = ()  # prepare.py has checked
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""

@@ -17,6 +17,7 @@ logger = structlog.get_logger(__name__)
 class Command(BaseCommand):
     help = "Take pictures by FTP (and FTPS, where a certificate is set) at FTP_BIND and FTP_PORT, until stopped."
     requires_migrations_checks = False
+    requires_system_checks = ()  # prepare.py has checked
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until SIGTERM or SIGINT."""

@@ -18,6 +18,7 @@ MOST_SUFFIXES = 20
 class Command(BaseCommand):
     help = "Watch the camera root and take in every picture that arrives, until stopped."
     requires_migrations_checks = False
+    requires_system_checks = ()  # prepare.py has checked
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
