@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 from xdist.scheduler import LoadScopeScheduling
 
 from siteadmin.core.keys import create_api_key
 from siteadmin.core.roles import Role
+from tests import databases
 from tests.factories import UserFactory
 
 PRODUCT_DRILLS = "tests/pipeline"
@@ -32,6 +34,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerFor
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the drills of the product, as they take longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(PRODUCT_DRILLS))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Stand in for pytest-django's own, which migrates in each worker."""
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: databases.restore())
+        with databases.own_database():
+            yield
 
 
 @pytest.fixture(autouse=True)

@@ -82,7 +82,11 @@ def draw_due_pictures(*, now: datetime | None = None) -> DemoResult:
         second = ((now - camera.created_at).total_seconds() - offset) % PERIOD
         if (now - camera.created_at).total_seconds() >= offset and second < VISIT:
             picture = draw_picture(SCENES[camera.pk], progress=second / VISIT, seed=int(now.timestamp()))
-            _drop(camera, name=f"MDAlarm_{now.astimezone(camera.zone_info):%Y%m%d-%H%M%S}.jpg", data=encode_picture(picture))
+            _drop(
+                camera,
+                name=f"MDAlarm_{now.astimezone(camera.zone_info):%Y%m%d-%H%M%S}.jpg",
+                data=encode_picture(picture),
+            )
             drawn.append(camera.pk)
     return DemoResult(drawn=tuple(drawn))
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.http import QueryDict
 
@@ -17,6 +16,7 @@ from siteadmin.core.cursors import Keyset, Place
 from siteadmin.core.reading import Statement
 from siteadmin.core.rowplans import plan_for
 from siteadmin.history.service import make_history
+from tests import databases
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         make_history(events=EVENTS, seed=1, until=UNTIL, span=timedelta(days=365))
     yield
     with django_db_blocker.unblock():
-        call_command("flush", interactive=False, verbosity=0)
+        databases.restore()
 
 
 def explain(query: str, order: str, *, place: Place | None) -> list[dict[str, Any]]:

@@ -106,16 +106,17 @@ def test_a_killed_worker_an_emptied_redis_and_a_restarted_database_lose_and_doub
 @pytest.mark.parametrize(
     "words",
     [
+        # First: whoever has only just begun does not outlive their death, and need not.
+        ("redis-server",),
+        ("postgres", "-D"),
         ("uvicorn",),
         ("celery", "pipeline@"),
         ("celery", "notifier@"),
         ("celery", "sender@"),
         ("celery", "beat"),
         ("manage.py", "watch"),
-        ("redis-server",),
-        ("postgres", "-D"),
     ],
-    ids=["web", "pipeline", "notifier", "sender", "beat", "watcher", "redis", "postgres"],
+    ids=["redis", "postgres", "web", "pipeline", "notifier", "sender", "beat", "watcher"],
 )
 def test_a_killed_process_is_back_within_five_seconds_and_the_rest_runs_on(
     product: Product, words: tuple[str, ...]
