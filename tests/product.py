@@ -21,7 +21,6 @@ import psutil
 import psycopg
 
 from siteadmin.embedded import ensure_postgres, ensure_redis
-from siteadmin.embedded.state import exclusive
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,20 +130,18 @@ class Product:
 
 
 @contextmanager
-def running_product(
-    *, before: Callable[[Path], None] | None = None, from_nothing: bool = False, **settings: str
-) -> Iterator[Product]:
-    """Start the product in a new folder with these settings; stop it and remove the folder afterwards.
+def running_product(*, before: Callable[[Path], None] | None = None, **settings: str) -> Iterator[Product]:
+    """Start the product in a new folder with these settings, as on a fresh machine; stop and remove it afterwards.
 
-    `before` finds the camera root as it shall be at the start. Its databases are a copy of ones that were set up
-    once for all, as that takes seconds; `from_nothing` starts as on a fresh machine.
+    `before` finds the camera root as it shall be at the start.
     """
     folder = Path(tempfile.mkdtemp(prefix="siteadmin-product-"))
     folder.chmod(0o755)
     port = free_port()
-    environ = _environ(folder / "var") | {"PORT": str(port)} | settings
-    if not from_nothing:
-        subprocess.run(["cp", "-a", str(_prepared()), str(folder / "var")], check=True)  # keeps the files' owners
+    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT"}
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
+    environ |= {"SITEADMIN_VAR": str(folder / "var"), "PORT": str(port), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
+    environ |= {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"} | settings
     if before is not None:
         (folder / "var" / "cameras").mkdir(parents=True, exist_ok=True)
         before(folder / "var" / "cameras")
@@ -166,28 +163,6 @@ def running_product(
         if process.poll() is None:
             product.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _environ(var: Path) -> dict[str, str]:
-    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT"}
-    environ = {name: value for name, value in os.environ.items() if name not in unset}
-    environ |= {"SITEADMIN_VAR": str(var), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
-    return environ | {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"}
-
-
-def _prepared() -> Path:
-    """Give the folder of a site that is set up and stopped; the first who asks in this run of the tests makes it."""
-    # The servers of this run have a folder of their own (`siteadmin.embedded throwaway`), which goes with them.
-    home = Path(os.environ["SITEADMIN_VAR"])
-    var = home / "prepared"
-    with exclusive(home / "prepared.lock", seconds=START_SECONDS):
-        if not var.exists():
-            scratch = home / "prepared.new"
-            scratch.mkdir(mode=0o755)
-            for module in (["siteadmin.supervise.prepare"], ["siteadmin.embedded", "stop"]):
-                subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=_environ(scratch), check=True)
-            scratch.rename(var)
-    return var
 
 
 def _is_ready(product: Product) -> bool:

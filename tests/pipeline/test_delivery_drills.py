@@ -23,17 +23,9 @@ from celery import Celery
 
 from siteadmin.core.pipeline import Step
 from tests.fakes.http_server import Answer, HttpServer, Received
-from tests.product import ROOT, Product, running_product
+from tests.product import ROOT, Product
 from tests.waiting import wait_until
 
-SETTINGS = {
-    "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
-    "BATCH_IDLE_TIMEOUT_SECONDS": "1",
-    "LATE_AFTER_SECONDS": "0",
-    "DELIVERY_RETRY_BASE_SECONDS": "0.2",
-    "BREAKER_COOL_OFF_SECONDS": "1",
-    "WEBHOOK_TIMEOUT_SECONDS": "2",
-}
 SWEEP = """
 import time
 from django.db import Error, connection
@@ -137,13 +129,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(product: Product) -> Iterator[Site]:
     """Give the product with a second sweeper beside its own, and a pool of processes beside its threads."""
-    with running_product(**SETTINGS) as product:
-        key = product.api_key("admin")
-        with beside(product, "manage.py", "shell", "-v", "0", "-c", SWEEP), beside(product, *POOL) as pool:
-            running = Site(product, key, pool.pid)
-            yield running
+    key = product.api_key("admin")
+    with beside(product, "manage.py", "shell", "-v", "0", "-c", SWEEP), beside(product, *POOL) as pool:
+        running = Site(product, key, pool.pid)
+        yield running
     for receiver in running.receivers:
         receiver.stop()
 

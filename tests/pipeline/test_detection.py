@@ -264,3 +264,8 @@ def test_picture_sent_by_ftp_over_tls_becomes_an_event(site: Site) -> None:
     assert [(one["started_at"], one["object_types"]) for one in events["results"]] == [
         ("2026-03-14T21:58:03Z", ["person"])
     ]
+
+
+def test_stopping_leaves_no_process_behind(site: Site) -> None:
+    """The last one: nothing runs afterwards."""
+    assert site.product.stop() == []

@@ -11,7 +11,7 @@ import pytest
 from siteadmin.demo.scene import FRONT_DOOR, draw_picture
 from tests.fakes.http_server import Answer, HttpServer
 from tests.fakes.llm_server import LlmServer
-from tests.product import Product, running_product
+from tests.product import Product
 from tests.waiting import wait_until
 
 WITHIN = 30.0
@@ -33,7 +33,7 @@ class Site:
         drawn = draw_picture(FRONT_DOOR, progress=0.5, seed=len(camera))
         staged.write_bytes(cv2.imencode(".jpg", drawn)[1].tobytes())
         folder = self.product.camera_root / camera
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         staged.rename(folder / "picture.jpg")
 
     def event_of(self, camera: str) -> dict[str, Any] | None:
@@ -48,27 +48,22 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(product: Product, llm: LlmServer, face: HttpServer) -> Iterator[Site]:
     """Give the product with a rule that only the model's score meets."""
-    with LlmServer() as llm, HttpServer(default=Answer(body=b'{"name": "Eve"}')) as face, HttpServer() as receiver:
-        settings = {
-            "DETECTOR": "tests.fakes.detectors.InstantDetector",
-            "BATCH_IDLE_TIMEOUT_SECONDS": "1",
-            "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "LLM_URL": llm.base_url,
-            "LLM_MODEL": "tiny",
-            "LLM_SENDS_PICTURES": "1",
-            "LLM_TIMEOUT_SECONDS": "8",
-            "ENRICHERS": f"face={face.url}/faces types=person timeout=8",
-        }
-        with running_product(**settings) as product:
-            key = product.api_key("operator")
-            channel = {"name": "receiver", "kind": "webhook", "config": {"url": receiver.url}}
-            _, made = product.request("POST", "/api/channels", key=key, body=channel)
-            rule = {"name": "grave", "risk_threshold": 90, "cooldown_seconds": 0, "channel_ids": [made["id"]]}
-            status, body = product.request("POST", "/api/alert-rules", key=key, body=rule)
-            assert status == 201, body
-            yield Site(product, llm, face, receiver, key)
+    key = product.api_key("admin")
+    with HttpServer() as receiver:
+        made = []
+        for path, body in (
+            ("/api/cameras", {"name": "Porch", "id": "porch", "folder_path": "porch"}),
+            ("/api/channels", {"name": "grave", "kind": "webhook", "config": {"url": receiver.url}}),
+        ):
+            status, answer = product.request("POST", path, key=key, body=body)
+            assert status == 201, answer
+            made.append(answer["id"])
+        rule = {"name": "grave", "risk_threshold": 90, "camera_ids": made[:1], "channel_ids": made[1:]}
+        status, answer = product.request("POST", "/api/alert-rules", key=key, body=rule)
+        assert status == 201, answer
+        yield Site(product, llm, face, receiver, key)
 
 
 def test_a_picture_becomes_an_alert_because_of_the_models_score(site: Site) -> None:
@@ -85,9 +80,10 @@ def test_a_picture_becomes_an_alert_because_of_the_models_score(site: Site) -> N
 
 def test_services_that_say_nothing_hold_no_picture_up(site: Site) -> None:
     site.llm.default = site.face.default = Answer(hang=True)
+    asked = len(site.llm.requests), len(site.face.requests)
     for number in range(5):
         site.drop_picture(f"silent_{number}")
-    wait_until(lambda: len(site.llm.requests) > 1 and len(site.face.requests) > 1, timeout=WITHIN)
+    wait_until(lambda: len(site.llm.requests) > asked[0] and len(site.face.requests) > asked[1], timeout=WITHIN)
 
     site.drop_picture("later")
 
