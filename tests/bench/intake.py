@@ -21,6 +21,7 @@ import psycopg
 from PIL import Image
 
 from tests.bench.latency import percentile
+from tests.bench.processor import cpu_seconds, name_of
 from tests.fakes.http_server import HttpServer
 from tests.product import Product, running_product
 from tests.waiting import wait_until
@@ -37,19 +38,6 @@ LOOK_EVERY = 0.25
 CAMERAS = 4
 DETECTIONS, A_CALL = 100_000, 1_000
 INSTANT = "tests.fakes.detectors.InstantDetector"
-PROGRAMS = {
-    "manage.py watch": "watcher",
-    "manage.py mqtt": "mqtt",
-    "pipeline@": "pipeline",
-    "notifier@": "notifier",
-    "sender@": "sender",
-    " beat": "beat",
-    "uvicorn": "web",
-    "--multiprocessing-fork": "web",
-    "redis-server": "redis",
-    "postgres": "postgres",
-}
-"""Programs by a word of their command line."""
 
 
 def intake() -> Figures:
@@ -58,13 +46,13 @@ def intake() -> Figures:
         staged = _stage(product.var / "staging", PICTURES)
         for camera in range(CAMERAS):
             (product.camera_root / f"camera_{camera}").mkdir(parents=True)
-        before, began = _cpu_seconds(product), time.monotonic()
+        before, began = cpu_seconds(product), time.monotonic()
         for number, path in enumerate(staged):
             path.rename(product.camera_root / f"camera_{number % CAMERAS}" / path.name)
         stored = database.seconds_until("true", PICTURES, since=began)
-        taken = _cpu_seconds(product)
+        taken = cpu_seconds(product)
         detected = database.seconds_until("state = 'detected'", PICTURES, since=began)
-        whole = _cpu_seconds(product)
+        whole = cpu_seconds(product)
     figures: Figures = {"pictures": PICTURES, "stored/s": PICTURES / stored, "detected/s": PICTURES / detected}
     for name, seconds in sorted(taken.items()):
         figures[f"CPU ms to stored, {name}"] = (seconds - before.get(name, 0)) / PICTURES * 1000
@@ -277,29 +265,12 @@ def _told(receiver: HttpServer) -> dict[str, float]:
     return {json.loads(one.body)["data"]["camera"]["id"]: one.at + offset for one in list(receiver.requests)}
 
 
-def _cpu_seconds(product: Product) -> dict[str, float]:
-    """Give the processor's time that each program has used so far, in seconds; it tells more than a shared clock."""
-    used: dict[str, float] = {}
-    for process in product.processes():
-        try:
-            name, times = _name_of(process), process.cpu_times()
-        except psutil.Error:
-            continue
-        used[name] = used.get(name, 0) + times.user + times.system + times.children_user + times.children_system
-    return used
-
-
-def _name_of(process: psutil.Process) -> str:
-    line = " ".join(process.cmdline()) or process.name()
-    return next((name for word, name in PROGRAMS.items() if word in line), "other")
-
-
 def _peaks(product: Product) -> dict[str, float]:
     """Give the most memory that any process of each program ever had (PostgreSQL's shared part included), in bytes."""
     peaks: dict[str, float] = {}
     for process in product.processes():
         try:
-            name = _name_of(process)
+            name = name_of(process)
             status = Path(f"/proc/{process.pid}/status").read_text()
         except (psutil.Error, OSError):
             continue

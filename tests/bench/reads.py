@@ -1,27 +1,37 @@
 """How fast lists and single rows are read over HTTP, beside bare psycopg and a minimal FastAPI + SQLAlchemy server.
 
 All three are asked the same in the same run, by 1 and by 8 clients, of one history (READS_EVENTS; 1,000,000). The
-load generator runs on the same two cores; `load ms` is what a request costs it.
+load generator runs on the same two cores; `load ms` is what a request costs it, `web ms` and `postgres ms` what it
+costs these, which says more than the rate where others use the machine. Nothing is asked before the database has
+vacuumed the history and come to rest: what it had left to do would fall upon the first questions.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product as combinations
 from urllib.parse import quote
 
+import psycopg
+
 from tests.bench.load import Load, Measured, run_apart
+from tests.bench.processor import cpu_seconds
 from tests.product import ROOT, Product, free_port, running_product
 from tests.waiting import wait_until
 
 EVENTS = int(os.environ.get("READS_EVENTS", "1000000"))
 CLIENTS = (1, 8)
 SECONDS = float(os.environ.get("READS_SECONDS", "2"))
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 1.0
+"""Long enough for every thread to have its connection, and for that to have its statements prepared."""
+QUIET_SHARE = 0.1
+"""What a database at rest may use of a processor; the idle product asks it now and then."""
+QUIET_WITHIN_SECONDS = 60
 UNLIMITED = "900000000/minute"
 
 COLUMNS = (
@@ -56,6 +66,9 @@ def reading() -> Figures:
     figures: Figures = {"events": EVENTS}
     with running_product(**settings) as product:
         product.manage("make_history", f"--events={EVENTS}")
+        with psycopg.connect(product.database_url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+        wait_until(_Quiet(product), timeout=QUIET_WITHIN_SECONDS)
         headers = {"Authorization": f"Bearer {product.api_key('viewer')}"}
         with other_server(product) as port:
             for (name, question), clients in combinations(questions(product).items(), CLIENTS):
@@ -63,15 +76,38 @@ def reading() -> Figures:
                     port=product.port, paths=question.site, headers=headers, clients=clients, seconds=SECONDS,
                     warm_up_seconds=WARM_UP_SECONDS,
                 )  # fmt: skip
+                before = cpu_seconds(product)
                 ours = run_apart(load)
+                used = {name: seconds - before.get(name, 0) for name, seconds in cpu_seconds(product).items()}
                 other = Load(
                     port=port, paths=question.other, headers={}, clients=clients, seconds=SECONDS,
                     warm_up_seconds=WARM_UP_SECONDS,
                 )  # fmt: skip
                 asked = bare(product, question, clients=clients)
                 figures |= told(f"{name}, {clients}", ours, run_apart(other), asked)
+                # The warm-up's requests are in it too.
+                whole = ours.requests * (SECONDS + WARM_UP_SECONDS) / SECONDS
+                for program in ("web", "postgres"):
+                    figures[f"{name}, {clients}: {program} ms"] = used[program] / whole * 1000
                 print(f"  {name}, {clients}: {ours.per_second:,.0f} a second, p95 {ours.p95:.1f} ms", flush=True)
     return figures
+
+
+class _Quiet:
+    """Tells whether the database rests, from one look to the next that is a second later or more."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.at, self.used = time.monotonic(), cpu_seconds(product)["postgres"]
+
+    def __call__(self) -> bool:
+        passed = time.monotonic() - self.at
+        if passed < 1:
+            return False
+        used = cpu_seconds(self.product)["postgres"]
+        is_quiet = (used - self.used) / passed < QUIET_SHARE
+        self.at, self.used = time.monotonic(), used
+        return is_quiet
 
 
 def told(name: str, ours: Measured, other: Measured, bare_per_second: float) -> Figures:
