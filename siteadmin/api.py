@@ -42,9 +42,24 @@ def _schema() -> Any:
     return SchemaView.generator_class().get_schema(request=None, public=True)
 
 
+class _WrittenOnce:
+    """Makes a renderer write the schema once a process: as YAML that takes half a second."""
+
+    written: bytes | None = None
+
+    def render(self, data: Any, media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        """Give the bytes."""
+        if data is not _schema():
+            return super().render(data, media_type, renderer_context)  # type: ignore[misc,no-any-return]
+        if self.written is None:
+            type(self).written = super().render(data, media_type, renderer_context)  # type: ignore[misc]
+        return self.written  # type: ignore[return-value]
+
+
 class SchemaView(SpectacularAPIView):
     """The OpenAPI 3.1 schema, as YAML or with `format=json` as JSON."""
 
+    renderer_classes = [type(one.__name__, (_WrittenOnce, one), {}) for one in SpectacularAPIView.renderer_classes]
     permission_classes = [RolePermission]
     required_roles = {"get": Role.VIEWER}
 

@@ -42,6 +42,15 @@ def test_the_schema_is_yaml_where_nothing_else_is_said(client_as: ClientAs) -> N
     assert response.content.startswith(b"openapi: 3.1")
 
 
+def test_the_schema_is_the_same_each_time_in_either_form(client_as: ClientAs) -> None:
+    viewer = client_as("viewer")
+    as_yaml, again = (viewer.get("/api/schema").content for _ in range(2))
+    as_json, once_more = (viewer.get("/api/schema?format=json").content for _ in range(2))
+
+    assert (as_yaml, as_json) == (again, once_more)
+    assert (as_yaml[:8], as_json[:1]) == (b"openapi:", b"{")
+
+
 @pytest.mark.parametrize("path", ["/api/schema?verison=2", "/api/docs?verison=2"])
 def test_neither_takes_a_parameter_that_nothing_acts_on(client_as: ClientAs, path: str) -> None:
     response = client_as("viewer").get(path)

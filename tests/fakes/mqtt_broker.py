@@ -5,6 +5,7 @@ import gc
 import socket
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -73,7 +74,8 @@ class MqttBroker:
         self._listener.disconnect()
         self._listener.loop_stop()
         self._run(self._refuse_newcomers())  # amqtt's shutdown may wait for ever for one who comes meanwhile
-        self._run(self._broker.shutdown())
+        with suppress(TimeoutError):  # and for one whose connection breaks meanwhile
+            self._run(self._broker.shutdown())
         self._run(asyncio.sleep(0))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
