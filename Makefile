@@ -29,9 +29,9 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pyth
 run: $(VENV)/.installed  ## set up what is missing and run the whole site until Ctrl-C
 	@$(BIN)/python -m siteadmin.supervise
 
-# One worker more than there are cores: the drills of the whole product wait most of their time.
+# Two workers more than the two cores of a small machine: the drills of the whole product wait most of their time.
 test: $(VENV)/.installed-dev  ## run the tests on servers of their own (ARGS= goes to pytest)
-	@$(BIN)/python -m siteadmin.embedded throwaway -- $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m siteadmin.embedded throwaway -- $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-browser: $(VENV)/.installed-dev  ## run the browser tests (root installs Debian's Chromium if it is missing)
 	@command -v chromium >/dev/null 2>&1 || $(MAKE) --no-print-directory chromium
