@@ -271,7 +271,7 @@ def test_server_in_the_foreground_takes_over_from_the_one_left_behind(empty_var:
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: main_pid(Redis(empty_var)) == owner.pid and embedded.ensure_redis(empty_var) == url)
+        wait_until(lambda: Redis(empty_var).recorded_pid() == owner.pid and embedded.ensure_redis(empty_var) == url)
         assert not is_alive(left_behind)
     finally:
         owner.terminate()

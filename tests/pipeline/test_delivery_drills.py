@@ -184,7 +184,7 @@ def test_a_worker_that_is_told_to_stop_under_load_ends_what_it_began(site: Site)
         worker.send_signal(signal.SIGTERM)
 
     wait_until(lambda: site.states(line) == {("delivered", LOAD)}, timeout=WITHIN)
-    assert not any(worker.is_running() for worker in stopped)
+    wait_until(lambda: not any(worker.is_running() for worker in stopped), timeout=WITHIN)
     line.assert_one_id_each(LOAD)
     assert len(line.receiver.requests) == LOAD
 
