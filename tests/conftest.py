@@ -1,9 +1,7 @@
 """Fixtures that every test may use."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from tests import databases
 from tests.factories import UserFactory
 
 PRODUCT_DRILLS = "tests/pipeline"
-YIELDING_NICENESS = 5
 
 
 class OneWorkerForEachFile(LoadScopeScheduling):
@@ -44,17 +41,6 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the drills of the product, as they take longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(PRODUCT_DRILLS))
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let the drills' product go first where workers share the processors: a run takes as long as the drills do."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(PRODUCT_DRILLS):
-        _yield()
-
-
-@lru_cache
-def _yield() -> None:
-    os.nice(YIELDING_NICENESS)
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ def running_product(*, before: Callable[[Path], None] | None = None, **settings:
     folder = Path(tempfile.mkdtemp(prefix="siteadmin-product-"))
     folder.chmod(0o755)
     port = free_port()
-    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT"}
+    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "CAMERA_ROOT", "PROMETHEUS_MULTIPROC_DIR"}
     environ = {name: value for name, value in os.environ.items() if name not in unset}
     environ |= {"SITEADMIN_VAR": str(folder / "var"), "PORT": str(port), "DEMO": "0", "PYTHONUNBUFFERED": "1"}
     environ |= {"SITEADMIN_ADMIN_PASSWORD": "a-Long-enough-passphrase"} | settings

@@ -10,9 +10,12 @@ if _worker and "REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{int(_worker) + 1}"
 
 from siteadmin.settings.base import *  # noqa: E402, F403 - the settings are those of base
-from siteadmin.settings.base import STORAGES  # noqa: E402 - after the environment is set
+from siteadmin.settings.base import METRICS_ROOT, STORAGES  # noqa: E402 - after the environment is set
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+# What other workers count is not this one's; said aloud, as workers take over what their parent has set.
+METRICS_ROOT = METRICS_ROOT.with_name(f"metrics-{_worker or 'alone'}")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_ROOT)
 DEMO = False
 KNOWN_KEYS = timedelta(0)  # numbers of statements are compared exactly
